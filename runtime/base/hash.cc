@@ -1,0 +1,36 @@
+#include "runtime/base/hash.h"
+
+#include <xxhash.h>
+
+#include <cstring>
+
+namespace altrt::base {
+
+uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(data, size, seed); }
+
+Hasher& Hasher::add(std::string_view text) {
+  add_word(text.size());
+  return add_bytes(text.data(), text.size());
+}
+
+Hasher& Hasher::add_bytes(const void* data, size_t size) {
+  state_ = hash_bytes(data, size, state_);
+  return *this;
+}
+
+Hasher& Hasher::add(double value) {
+  uint64_t word;
+  std::memcpy(&word, &value, sizeof word);
+  return add_word(word);
+}
+
+Hasher& Hasher::add_word(uint64_t word) { return add_bytes(&word, sizeof word); }
+
+std::string hex(uint64_t value) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text(16, '0');
+  for (int i = 15; i >= 0; --i, value >>= 4) text[i] = kDigits[value & 15];
+  return text;
+}
+
+}  // namespace altrt::base
