@@ -1,0 +1,7 @@
+// Everything a host program needs.
+#pragma once
+
+#include <altrt/error.h>
+#include <altrt/model.h>
+#include <altrt/session.h>
+#include <altrt/tensor.h>

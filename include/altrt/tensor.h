@@ -1,0 +1,96 @@
+// Element types, shapes and non-owning tensor views: what crosses the border between a host program and libaltrt.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <altrt/export.h>
+
+namespace altrt {
+
+/// Element type of a tensor. Numbers are stable (they are written to cache files).
+enum class DataType : uint8_t { f32 = 0, f64 = 1, i64 = 2, i32 = 3, i8 = 4, u8 = 5, boolean = 6 };
+
+/// Bytes per element. A boolean takes one byte that is 0 or 1.
+ALTRT_API size_t size_of(DataType type) noexcept;
+/// "f32", "i64", "bool", ...
+ALTRT_API const char* to_string(DataType type) noexcept;
+
+/// Extents, outermost first; row-major. A scalar has rank 0.
+using Shape = std::vector<int64_t>;
+
+/// Product of the extents (1 for a scalar). Throws Error(out_of_memory) on overflow or on a negative extent.
+ALTRT_API int64_t element_count(const Shape& shape);
+/// "[1, 3, 224, 224]"
+ALTRT_API std::string to_string(const Shape& shape);
+
+template <typename T>
+struct DataTypeOf;
+template <>
+struct DataTypeOf<float> { static constexpr DataType value = DataType::f32; };
+template <>
+struct DataTypeOf<double> { static constexpr DataType value = DataType::f64; };
+template <>
+struct DataTypeOf<int64_t> { static constexpr DataType value = DataType::i64; };
+template <>
+struct DataTypeOf<int32_t> { static constexpr DataType value = DataType::i32; };
+template <>
+struct DataTypeOf<int8_t> { static constexpr DataType value = DataType::i8; };
+template <>
+struct DataTypeOf<uint8_t> { static constexpr DataType value = DataType::u8; };
+template <>
+struct DataTypeOf<bool> { static constexpr DataType value = DataType::boolean; };
+
+/// A dense row-major tensor in memory that somebody else owns. Copying a view copies no data.
+struct TensorView {
+  void* data = nullptr;  ///< Inputs are never written through it.
+  DataType type = DataType::f32;
+  Shape shape;
+
+  TensorView() = default;
+  TensorView(void* data_in, DataType type_in, Shape shape_in)
+      : data(data_in), type(type_in), shape(std::move(shape_in)) {}
+  template <typename T>
+  TensorView(T* data_in, Shape shape_in) : data(data_in), type(DataTypeOf<T>::value), shape(std::move(shape_in)) {}
+  template <typename T>
+  TensorView(const T* data_in, Shape shape_in)
+      : data(const_cast<T*>(data_in)), type(DataTypeOf<T>::value), shape(std::move(shape_in)) {}
+
+  size_t bytes() const { return static_cast<size_t>(element_count(shape)) * size_of(type); }
+  template <typename T>
+  T* as() const { return static_cast<T*>(data); }
+};
+
+/// A dense row-major tensor that owns its memory (64-byte aligned). Movable; copying copies the data.
+class ALTRT_API Tensor {
+ public:
+  Tensor() = default;
+  /// Zero-filled.
+  Tensor(DataType type, Shape shape);
+  Tensor(const Tensor& other);
+  Tensor(Tensor&& other) noexcept;
+  Tensor& operator=(Tensor other) noexcept;
+  ~Tensor();
+
+  DataType type() const noexcept { return type_; }
+  const Shape& shape() const noexcept { return shape_; }
+  size_t bytes() const noexcept { return bytes_; }
+  void* data() noexcept { return data_; }
+  const void* data() const noexcept { return data_; }
+  template <typename T>
+  T* as() noexcept { return static_cast<T*>(data_); }
+  template <typename T>
+  const T* as() const noexcept { return static_cast<const T*>(data_); }
+  /// Valid as long as this tensor lives and is not assigned to.
+  TensorView view() const { return TensorView(data_, type_, shape_); }
+
+ private:
+  DataType type_ = DataType::f32;
+  Shape shape_{0};
+  size_t bytes_ = 0;
+  void* data_ = nullptr;
+};
+
+}  // namespace altrt

@@ -1,0 +1,45 @@
+// Decisions: everything that is chosen about a group, as a value. Tuner, heuristics, records and compiler exchange only this.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "jit/expr/computation.h"
+#include "jit/kernel/kernel.h"
+#include "jit/layout/layout.h"
+#include "jit/loop/lower.h"
+#include "jit/loop/schedule.h"
+
+namespace altrt::jit {
+
+/// How one group is computed.
+struct GroupDecision {
+  std::string provider = "own";
+  std::string algorithm = "direct";
+  Layouts layouts;    // by tensor name of the algorithm's Computation; constants are packed once, others are what the group wants and makes
+  Schedule schedule;  // by stage name
+
+  bool operator==(const GroupDecision&) const = default;
+};
+
+/// A script of primitive calls; parse_decision reads it back. Error(invalid_argument) names the line.
+std::string to_string(const GroupDecision& decision);
+GroupDecision parse_decision(const std::string& text);
+uint64_t hash(const GroupDecision& decision);
+
+/// The algorithms that fit a Computation: "direct" first.
+std::vector<std::string> algorithms(const Computation& c);
+/// The Computation by that algorithm; constants it derives (Winograd's transformed weights) are stages marked constant by name: see constant_stages.
+Computation apply_algorithm(const Computation& c, const std::string& algorithm);
+
+/// Layouts given from outside: by tensor name, the layouts that inputs have and outputs must have. A tensor that is absent is free.
+using FixedLayouts = Layouts;
+
+/// The layouts that suit a group untuned (blocked channels, packed weights, ...), for its free tensors.
+Layouts default_layouts(const Computation& c, const Target& target, const FixedLayouts& fixed);
+/// A schedule that is good without measuring: register tiles from the target, cache-fit by formula.
+Schedule default_schedule(const Computation& c, const Layouts& layouts, const Target& target);
+
+}  // namespace altrt::jit
