@@ -21,15 +21,11 @@ class Hasher {
   Hasher& add(std::string_view text);
   Hasher& add_bytes(const void* data, size_t size);
   template <typename T>
-    requires std::is_integral_v<T>
-  Hasher& add(T value) {
+  requires std::is_integral_v<T> Hasher& add(T value) {
     return add_word(static_cast<uint64_t>(static_cast<int64_t>(value)));
   }
   template <typename T>
-    requires std::is_enum_v<T>
-  Hasher& add(T value) {
-    return add(static_cast<std::underlying_type_t<T>>(value));
-  }
+  requires std::is_enum_v<T> Hasher& add(T value) { return add(static_cast<std::underlying_type_t<T>>(value)); }
   // By bit pattern: +0 and -0 differ, NaNs with the same bits are equal.
   Hasher& add(double value);
 

@@ -1,0 +1,88 @@
+#include "runtime/base/buffer.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <altrt/error.h>
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace altrt::base {
+namespace {
+
+constexpr uint8_t kPattern = 0xA5;
+
+size_t page_size() {
+  static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+[[noreturn]] void out_of_memory(size_t size) {
+  throw Error(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(size) + " bytes");
+}
+
+}  // namespace
+
+AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
+  if (size > SIZE_MAX / 2) out_of_memory(size);
+  data_ = std::aligned_alloc(kAlignment, std::max(kAlignment, round_up(size, kAlignment)));
+  if (!data_) out_of_memory(size);
+}
+
+AlignedBuffer::~AlignedBuffer() { std::free(data_); }
+
+void AlignedBuffer::zero() {
+  if (size_) std::memset(data_, 0, size_);
+}
+
+GuardedBuffer::GuardedBuffer(size_t size, Side side, size_t alignment) : size_(size) {
+  const size_t page = page_size();
+  if (size > SIZE_MAX / 2) out_of_memory(size);
+  inner_ = round_up(size + alignment, page);
+  void* mapping = mmap(nullptr, inner_ + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) out_of_memory(size);
+  mapping_ = static_cast<uint8_t*>(mapping);
+  uint8_t* inner = mapping_ + page;
+  protect(false);
+  // A page is aligned enough for the start; the end is moved down to the next aligned start.
+  const size_t offset = side == Side::before ? 0 : (inner_ - size) / alignment * alignment;
+  data_ = inner + offset;
+  std::memset(inner, kPattern, inner_);
+}
+
+GuardedBuffer::GuardedBuffer(GuardedBuffer&& other) noexcept
+    : mapping_(std::exchange(other.mapping_, nullptr)),
+      inner_(std::exchange(other.inner_, 0)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+GuardedBuffer& GuardedBuffer::operator=(GuardedBuffer&& other) noexcept {
+  std::swap(mapping_, other.mapping_);
+  std::swap(inner_, other.inner_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+GuardedBuffer::~GuardedBuffer() {
+  if (mapping_) munmap(mapping_, inner_ + 2 * page_size());
+}
+
+void GuardedBuffer::protect(bool read_only) {
+  const int access = read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+  if (mprotect(mapping_ + page_size(), inner_, access) != 0) {
+    throw Error(ErrorCode::out_of_memory, "cannot change the protection of a guarded buffer");
+  }
+}
+
+bool GuardedBuffer::intact() const {
+  const uint8_t* begin = mapping_ + page_size();
+  const uint8_t* end = begin + inner_;
+  const auto untouched = [](uint8_t byte) { return byte == kPattern; };
+  return std::all_of(begin, static_cast<const uint8_t*>(data_), untouched) &&
+         std::all_of(static_cast<const uint8_t*>(data_) + size_, end, untouched);
+}
+
+}  // namespace altrt::base

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace altrt::base {
+
+// Every buffer starts on a cache line, which is also the widest vector.
+inline constexpr size_t kAlignment = 64;
+
+constexpr size_t round_up(size_t size, size_t multiple) { return (size + multiple - 1) / multiple * multiple; }
+
+// Owns `size` bytes aligned to kAlignment. The allocation is rounded up to whole cache lines, so that whole vectors may
+// be read and written at the end. Contents are undefined until zero() or the owner writes them. Throws
+// Error(out_of_memory).
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t size);
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~AlignedBuffer();
+
+  void zero();
+  void* data() { return data_; }
+  const void* data() const { return data_; }
+  template <typename T>
+  T* as() {
+    return static_cast<T*>(data_);
+  }
+  template <typename T>
+  const T* as() const {
+    return static_cast<const T*>(data_);
+  }
+  size_t size() const { return size_; }
+
+ private:
+  void* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Memory between two pages that may not be touched, so that a kernel that leaves its buffer dies at the faulty access.
+// The buffer lies as close to the guard on `side` as `alignment` (a power of two) allows; the bytes between the buffer
+// and both guards hold a pattern that intact() checks. For tests and for the gate; not for speed.
+class GuardedBuffer {
+ public:
+  enum class Side { before, after };
+
+  explicit GuardedBuffer(size_t size, Side side = Side::after, size_t alignment = kAlignment);
+  GuardedBuffer(GuardedBuffer&& other) noexcept;
+  GuardedBuffer& operator=(GuardedBuffer&& other) noexcept;
+  ~GuardedBuffer();
+
+  // Makes the buffer readable only, so that a write to an input is caught as well; or writable again.
+  void protect(bool read_only);
+  // False when bytes beside the buffer were written.
+  bool intact() const;
+
+  void* data() { return data_; }
+  const void* data() const { return data_; }
+  template <typename T>
+  T* as() {
+    return static_cast<T*>(static_cast<void*>(data_));
+  }
+  size_t size() const { return size_; }
+
+ private:
+  uint8_t* mapping_ = nullptr;  // guard page, inner_ bytes, guard page
+  size_t inner_ = 0;
+  uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace altrt::base

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+namespace altrt::base {
+
+enum class LogLevel { debug, info, warning, error, off };
+
+const char* to_string(LogLevel level);
+
+// Receives one message without a trailing newline. Calls are serialised; a sink must not log.
+using LogSink = std::function<void(LogLevel, std::string_view)>;
+
+// Messages of `threshold` and above go to `sink`; an empty sink silences the log. Where this was never called, the
+// environment decides, read once: ALTRT_LOG=debug|info|warning|error writes to stderr, otherwise nothing is written.
+// Thread-safe; when it returns, the previous sink is no longer running.
+void set_log_sink(LogSink sink, LogLevel threshold);
+
+// Whether a message of this level reaches a sink; asks for one relaxed load, so costly messages can be guarded by it.
+bool log_enabled(LogLevel level);
+
+void log(LogLevel level, std::string_view message);
+
+// ALTRT_DEBUG=1..6, read once: how many stages of compilation are printed to stderr
+// (1 graph, 2 groups, 3 layouts, 4 nests, 5 LLVM IR, 6 machine code). 0 where unset.
+int debug_level();
+
+// Prints `text` under a heading to stderr. Guard it with debug_level().
+void debug_print(std::string_view heading, std::string_view text);
+
+}  // namespace altrt::base
