@@ -24,7 +24,7 @@ enum class ExprKind : uint8_t {
   div,        // true division for floats; truncating for integers (division by zero gives 0)
   floor_div,  // integers only; divisor is a positive constant where it occurs in an index
   floor_mod,  // integers: result in [0, d) for d > 0
-  min, max,   // floats: if either argument is NaN the result is NaN
+  min, max,   // floats: if either argument is NaN the result is NaN; of equal arguments (+0, -0) the first
   // comparisons: boolean result. A comparison with NaN is false, but ne is true.
   eq, ne, lt, le,
   logical_and, logical_or, logical_not,
@@ -35,7 +35,7 @@ enum class ExprKind : uint8_t {
   round_even, // to nearest integer, ties to even
   fma,        // a * b + c rounded once
   bitcast,    // same width: f32 <-> i32
-  shift_left, shift_right,  // i32; the right shift is arithmetic
+  shift_left, shift_right,  // i32 and i64, by a constant in [0, width); the right shift is arithmetic
   // elementary functions; expand_math() (math.h) turns them into the operations above before code is made
   exp, log, tanh, erf, sigmoid,
   call,       // helper function `name` from the fixed table in math.h (pow, sin, ...): scalar, same code everywhere
@@ -48,10 +48,12 @@ enum class ExprKind : uint8_t {
 class Expr;
 using Exprs = std::vector<Expr>;
 
+/// Made by the makers below only (they keep `hash`, types and rounding right).
 struct ExprNode {
-  ExprKind kind;
-  DataType type;
+  ExprKind kind = ExprKind::constant;
+  DataType type = DataType::i64;
   int id = 0;
+  uint64_t hash = 0;  // structural; equal on every machine
   int64_t int_value = 0;
   double float_value = 0;
   std::string name;
@@ -120,12 +122,15 @@ Expr with_args(const Expr& e, Exprs args);
 
 // --- structure ---
 bool equal(const Expr& a, const Expr& b);
+/// A total order by structure (kind, names, values, arguments), equal on every machine: negative, 0 or positive.
+int compare(const Expr& a, const Expr& b);
 uint64_t hash(const Expr& e);
 /// C-like text: "(h*2 + kh - 1)", "x[n, c, h]" with names from `tensor_names` (else "t3").
 std::string to_string(const Expr& e, const std::vector<std::string>* tensor_names = nullptr);
-/// Rebuilds bottom-up; `f` sees each node after its arguments were rewritten and returns its replacement.
+/// Rebuilds bottom-up; `f` sees each node after its arguments were rewritten and returns its replacement. Called once per distinct node: what was
+/// shared stays shared, and time is linear in the number of distinct nodes.
 Expr rewrite(const Expr& e, const std::function<Expr(const Expr&)>& f);
-/// Calls `f` on every node, parents first.
+/// Calls `f` once on every distinct node, parents first.
 void visit(const Expr& e, const std::function<void(const Expr&)>& f);
 using Substitution = std::map<std::string, Expr>;
 Expr substitute(const Expr& e, const Substitution& variables);
