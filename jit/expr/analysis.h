@@ -47,7 +47,7 @@ class Analyzer {
   void add_fact(const Expr& condition, bool holds);
   void add_comparison(const Expr& condition, bool holds);
   void add_linear(const LinearForm& form, Interval interval);  // lo <= form <= hi
-  void narrow(const LinearFact& fact);
+  bool narrow(const LinearFact& fact);
   std::optional<bool> known(const Expr& condition) const;
   Interval fact_interval(const LinearForm& form, Interval plain, int depth);
   std::optional<Interval> single_fact(const Expr& atom) const;

@@ -157,13 +157,19 @@ void Analyzer::add_linear(const LinearForm& form, Interval interval) {
     contradictory_ = true;
     return;
   }
-  narrow(fact);
-  intervals_.clear();
-  opaque_.clear();
+  constexpr int kMaxRounds = 4;
+  for (int round = 0; round < kMaxRounds; ++round) {
+    bool changed = false;
+    intervals_.clear();
+    opaque_.clear();
+    for (const LinearFact& f : facts_) changed = narrow(f) || changed;
+    if (!changed) break;
+  }
 }
 
 // Each variable of the form lies where the rest of the form leaves room for it.
-void Analyzer::narrow(const LinearFact& fact) {
+bool Analyzer::narrow(const LinearFact& fact) {
+  bool changed = false;
   for (const LinearForm::Term& t : fact.form.terms) {
     if (!t.atom.is(ExprKind::variable)) continue;
     const LinearForm rest = add_scaled(fact.form, LinearForm{{t}, 0}, -1);
@@ -178,8 +184,10 @@ void Analyzer::narrow(const LinearFact& fact) {
       contradictory_ = true;
     } else if (both != old) {
       ranges_[t.atom->name] = both;
+      changed = true;
     }
   }
+  return changed;
 }
 
 std::optional<bool> Analyzer::known(const Expr& condition) const {

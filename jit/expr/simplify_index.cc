@@ -117,6 +117,7 @@ std::optional<LinearForm> Analyzer::floor_by(const LinearForm& a, int64_t diviso
 
 LinearForm Analyzer::divide(LinearForm a, int64_t divisor) {
   if (divisor == 1) return a;
+  a = recompose(std::move(a));
   if (auto exact = floor_by(a, divisor)) return *exact;
   LinearForm quotient, rest;
   split_by(a, divisor, quotient, rest);
@@ -145,6 +146,7 @@ LinearForm Analyzer::divide(LinearForm a, int64_t divisor) {
 
 LinearForm Analyzer::modulo(LinearForm a, int64_t divisor) {
   if (divisor == 1) return constant_form(0);
+  a = recompose(std::move(a));
   LinearForm quotient, rest;
   split_by(a, divisor, quotient, rest);
   if (const auto q = common_quotient(interval_of(rest), divisor)) {
@@ -196,10 +198,12 @@ bool Analyzer::recompose_mod(LinearForm& form, const LinearForm::Term& term) {
     if (t.coefficient != wrapping_mul(c, f)) continue;
     LinearForm without = add_scaled(add_scaled(form, atom_form(term.atom), -c), atom_form(t.atom), -t.coefficient);
     if (equal(t.atom, high.terms[0].atom)) {
-      without = add_scaled(without, y, c);
       without.constant = wrapping_sub(without.constant, wrapping_mul(high.constant, t.coefficient));
-    } else if (high.constant == 0 && is_atom(atom_form(t.atom), ExprKind::floor_mod) &&
-               equal(t.atom->args[0], high.terms[0].atom) && product_fits(f, t.atom->args[1]->int_value)) {
+      form = add_scaled(without, y, c);
+      return true;
+    }
+    if (high.constant == 0 && is_atom(atom_form(t.atom), ExprKind::floor_mod) &&
+        equal(t.atom->args[0], high.terms[0].atom) && product_fits(f, t.atom->args[1]->int_value)) {
       without = add_scaled(without, modulo(y, f * t.atom->args[1]->int_value), c);
     } else {
       continue;
