@@ -36,6 +36,8 @@ LogState& state() {
   return *instance;
 }
 
+thread_local LogScope* innermost = nullptr;
+
 }  // namespace
 
 const char* to_string(LogLevel level) {
@@ -61,13 +63,23 @@ void set_log_sink(LogSink sink, LogLevel threshold) {
   log_state.sink = std::move(sink);
 }
 
+LogScope::LogScope(LogSink sink, LogLevel threshold)
+    : sink_(std::move(sink)), threshold_(sink_ ? threshold : LogLevel::off), outer_(innermost) {
+  innermost = this;
+}
+
+LogScope::~LogScope() { innermost = outer_; }
+
 bool log_enabled(LogLevel level) {
-  return level != LogLevel::off && level >= state().threshold.load(std::memory_order_relaxed);
+  if (level == LogLevel::off) return false;
+  return level >= state().threshold.load(std::memory_order_relaxed) || (innermost && level >= innermost->threshold_);
 }
 
 void log(LogLevel level, std::string_view message) {
-  if (!log_enabled(level)) return;
+  if (level == LogLevel::off) return;
+  if (innermost && level >= innermost->threshold_ && innermost->sink_) innermost->sink_(level, message);
   LogState& log_state = state();
+  if (level < log_state.threshold.load(std::memory_order_relaxed)) return;
   std::lock_guard lock(log_state.mutex);
   if (log_state.sink) log_state.sink(level, message);
 }

@@ -17,7 +17,26 @@ using LogSink = std::function<void(LogLevel, std::string_view)>;
 // Thread-safe; when it returns, the previous sink is no longer running.
 void set_log_sink(LogSink sink, LogLevel threshold);
 
-// Whether a message of this level reaches a sink; asks for one relaxed load, so costly messages can be guarded by it.
+// While it lives, messages of the constructing thread go to `sink` as well (threshold as above): how a session's own
+// log callback hears of its construction. Scopes nest; only the innermost hears. An empty sink hears nothing. The sink
+// is called without a lock, in the thread that logs.
+class LogScope {
+ public:
+  LogScope(LogSink sink, LogLevel threshold);
+  ~LogScope();
+  LogScope(const LogScope&) = delete;
+  LogScope& operator=(const LogScope&) = delete;
+
+ private:
+  friend void log(LogLevel level, std::string_view message);
+  friend bool log_enabled(LogLevel level);
+
+  LogSink sink_;
+  LogLevel threshold_;
+  LogScope* outer_;
+};
+
+// Whether a message of this level reaches a sink; cheap, so that costly messages can be guarded by it.
 bool log_enabled(LogLevel level);
 
 void log(LogLevel level, std::string_view message);

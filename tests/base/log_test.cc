@@ -56,6 +56,30 @@ TEST_F(Log, LinesOfSeveralThreadsAreWhole) {
   EXPECT_EQ(lines_, std::vector<std::string>(400, "info: line"));
 }
 
+TEST_F(Log, ScopeHearsItsThreadOnly) {
+  listen(LogLevel::error);
+  std::vector<std::string> heard, inner_heard;
+  {
+    LogScope scope([&](LogLevel, std::string_view text) { heard.emplace_back(text); }, LogLevel::info);
+    EXPECT_TRUE(log_enabled(LogLevel::info));
+    log(LogLevel::info, "mine");
+    log(LogLevel::debug, "below the threshold");
+    log(LogLevel::error, "both");
+    std::thread([] { log(LogLevel::info, "of another thread"); }).join();
+    {
+      LogScope inner([&](LogLevel, std::string_view text) { inner_heard.emplace_back(text); }, LogLevel::info);
+      log(LogLevel::info, "inner");
+    }
+    LogScope deaf(nullptr, LogLevel::debug);
+    log(LogLevel::warning, "unheard");
+  }
+  EXPECT_FALSE(log_enabled(LogLevel::info));
+  log(LogLevel::info, "late");
+  EXPECT_EQ(heard, (std::vector<std::string>{"mine", "both"}));
+  EXPECT_EQ(inner_heard, (std::vector<std::string>{"inner"}));
+  EXPECT_EQ(lines_, (std::vector<std::string>{"error: both"}));
+}
+
 TEST_F(Log, EnvironmentIntegersAreCheckedStrictly) {
   listen(LogLevel::warning);
   const char* name = "ALTRT_TEST_INTEGER";
