@@ -1,0 +1,82 @@
+// The work in progress behind build_plan.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/plan/build.h"
+
+namespace altrt::plan {
+
+class Builder {
+ public:
+  Builder(PlanInput input, WeightStore& weights, base::Team& team);
+  Plan build();
+
+ private:
+  /// A value in one layout, somewhere.
+  struct Instance {
+    jit::Layout layout;
+    Location location;
+  };
+  /// What is known of a storage before offsets are assigned.
+  struct Draft {
+    DataType type = DataType::f32;
+    std::vector<int64_t> shape;
+    jit::Layout layout;
+    bool keeps_padding = false;  // has filled padding that its writer leaves alone
+  };
+  /// The tensors of one compiled group while its kernels are added.
+  struct Binding {
+    int group = -1;
+    const GroupCode* code = nullptr;
+    std::map<int, Location> places;  // by tensor number of the compiled Computation
+    std::map<int, bool> written;     // tensors that a kernel has written so far
+  };
+
+  // build.cc
+  void add_group(int group);
+  void add_kernels(int group);
+  void add_kernel(Binding& binding, int kernel);
+  void add_host(int group);
+  void add_unasked_outputs(const ops::OpDef& op, HostCall& call, Step& step);
+  void add_outputs_of(int value);
+  void add_report(int group);
+  Location place_of(Binding& binding, int tensor, bool constant);
+  int value_of(const Binding& binding, int tensor) const;
+
+  // storage.cc
+  Location read(int value, const jit::Layout& layout);
+  Location write(int value, const jit::Layout& layout);
+  Location new_storage(const std::string& name, DataType type, const std::vector<int64_t>& shape,
+                       const jit::Layout& layout, bool keeps_padding);
+  Location new_constant(Constant constant);
+  Location packed(int value, const jit::Layout& layout);
+  void convert(int value, const Instance& from, const Location& to, const jit::Layout& layout);
+  void add_step(Step step);
+  void assign_memory();
+  void drop_unused_constants();
+
+  // constants.cc
+  void run_constant_kernel(Binding& binding, int kernel);
+
+  const graph::Value& value(int number) const { return graph_.values[static_cast<size_t>(number)]; }
+
+  Plan plan_;
+  PlanInput input_;
+  const graph::Graph& graph_;
+  WeightStore& weights_;
+  base::Team& team_;
+  std::vector<std::vector<Instance>> instances_;  // by value; the first is the one its writer made
+  std::vector<std::vector<int>> outputs_of_;      // by value: numbers of the model outputs that it is
+  std::vector<Draft> drafts_;                     // by storage
+};
+
+/// Bytes of a buffer for a tensor in a layout: whole vectors and a line of slack.
+int64_t buffer_bytes(DataType type, const std::vector<int64_t>& shape, const jit::Layout& layout);
+std::vector<int64_t> plain_shape(const std::vector<jit::Extent>& shape);
+std::vector<jit::Extent> extents(const std::vector<int64_t>& shape);
+
+}  // namespace altrt::plan

@@ -1,0 +1,187 @@
+// Where values lie: instances in layouts, conversions between them, the arena.
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "runtime/base/buffer.h"
+#include "runtime/plan/builder.h"
+#include "runtime/plan/memory.h"
+
+namespace altrt::plan {
+namespace {
+
+constexpr int64_t kLine = static_cast<int64_t>(base::kAlignment);
+// A conversion of fewer bytes is done by one thread.
+constexpr int64_t kSharedBytes = 128 << 10;
+
+}  // namespace
+
+std::vector<int64_t> plain_shape(const std::vector<jit::Extent>& shape) {
+  std::vector<int64_t> plain;
+  for (const jit::Extent& extent : shape) plain.push_back(extent.bound);
+  return plain;
+}
+
+std::vector<jit::Extent> extents(const std::vector<int64_t>& shape) { return {shape.begin(), shape.end()}; }
+
+int64_t buffer_bytes(DataType type, const std::vector<int64_t>& shape, const jit::Layout& layout) {
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(jit::physical_elements(layout, extents(shape)), static_cast<int64_t>(size_of(type)),
+                             &bytes) ||
+      bytes > std::numeric_limits<int64_t>::max() / 4) {
+    throw Error(ErrorCode::out_of_memory, "a tensor of shape " + altrt::to_string(shape) + " is too large");
+  }
+  return (bytes + kLine - 1) / kLine * kLine + kLine;
+}
+
+Location Builder::new_storage(const std::string& name, DataType type, const std::vector<int64_t>& shape,
+                              const jit::Layout& layout, bool keeps_padding) {
+  Storage storage;
+  storage.name = name;
+  storage.bytes = buffer_bytes(type, shape, layout);
+  storage.first_step = std::numeric_limits<int>::max();
+  storage.last_step = -1;
+  plan_.storages.push_back(std::move(storage));
+  drafts_.push_back({type, shape, layout, keeps_padding});
+  return {Place::arena, static_cast<int64_t>(plan_.storages.size()) - 1};
+}
+
+Location Builder::new_constant(Constant constant) {
+  const auto same = std::find(plan_.constants.begin(), plan_.constants.end(), constant);
+  const int64_t index = same - plan_.constants.begin();
+  if (same == plan_.constants.end()) plan_.constants.push_back(std::move(constant));
+  return {Place::constant, index};
+}
+
+// The value in this layout: as it is, packed at load, or converted in every run.
+Location Builder::read(int number, const jit::Layout& layout) {
+  std::vector<Instance>& instances = instances_[static_cast<size_t>(number)];
+  for (const Instance& instance : instances) {
+    if (instance.layout == layout) return instance.location;
+  }
+  Location place;
+  if (value(number).is_constant()) {
+    place = packed(number, layout);
+  } else {
+    if (instances.empty()) {
+      throw Error(ErrorCode::internal, "plan: '" + value(number).name + "' is read before it is made");
+    }
+    place = new_storage(value(number).name, value(number).type, value(number).shape, layout, false);
+    convert(number, instances.front(), place, layout);
+  }
+  instances.push_back({layout, place});
+  return place;
+}
+
+// A place for a value that a group is about to make: the caller's memory where that is a row-major model output.
+Location Builder::write(int number, const jit::Layout& layout) {
+  std::vector<Instance>& instances = instances_[static_cast<size_t>(number)];
+  if (!instances.empty()) {
+    throw Error(ErrorCode::internal, "plan: '" + value(number).name + "' is made twice");
+  }
+  const std::vector<int>& outputs = outputs_of_[static_cast<size_t>(number)];
+  const Location place = layout.is_plain() && !outputs.empty()
+                             ? Location{Place::output, outputs.front()}
+                             : new_storage(value(number).name, value(number).type, value(number).shape, layout,
+                                           layout.has_filled_padding());
+  instances.push_back({layout, place});
+  return place;
+}
+
+Location Builder::packed(int number, const jit::Layout& layout) {
+  const std::shared_ptr<const Tensor>& data = value(number).data;
+  const auto make = [&]() -> Constant {
+    if (layout.is_plain()) return Constant(data, data->data());
+    const jit::Permute permute(data->type(), data->shape(), {}, layout);
+    auto buffer =
+        std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(data->type(), data->shape(), layout)));
+    buffer->zero();
+    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (8 * team_.threads())),
+              [&](int64_t first, int64_t last, int) { permute.run(data->data(), buffer->data(), first, last); });
+    return Constant(buffer, buffer->data());
+  };
+  return new_constant(weights_.get("value " + std::to_string(number) + " " + jit::to_string(layout), make));
+}
+
+void Builder::convert(int number, const Instance& from, const Location& to, const jit::Layout& layout) {
+  const graph::Value& v = value(number);
+  Step step;
+  step.kind = StepKind::conversion;
+  step.report = static_cast<int>(plan_.kernels.size());
+  step.name = v.name;
+  auto permute = std::make_shared<jit::Permute>(v.type, v.shape, from.layout, layout);
+  step.tasks = permute->tasks();
+  step.parallel = step.tasks > 1 && permute->bytes_to() >= kSharedBytes;
+  step.permute = std::move(permute);
+  step.arguments = {from.location, to};
+  step.written = {false, true};
+
+  KernelInfo info;
+  info.name = v.name;
+  info.op = layout == from.layout ? "Copy" : "Convert";
+  info.provider = "own";
+  info.algorithm = "permute";
+  info.layout = layout.is_plain() ? "plain" : jit::to_string(layout);
+  info.bytes = 2 * element_count(v.shape) * static_cast<int64_t>(size_of(v.type));
+  plan_.kernels.push_back(std::move(info));
+  add_step(std::move(step));
+}
+
+void Builder::add_step(Step step) {
+  const int number = static_cast<int>(plan_.steps.size());
+  for (const Location& argument : step.arguments) {
+    if (argument.place != Place::arena) continue;
+    Storage& storage = plan_.storages[static_cast<size_t>(argument.index)];
+    storage.first_step = std::min(storage.first_step, number);
+    storage.last_step = std::max(storage.last_step, number);
+  }
+  plan_.steps.push_back(std::move(step));
+}
+
+// Constants that only constant kernels read are not needed any more.
+void Builder::drop_unused_constants() {
+  std::vector<int64_t> renumbered(plan_.constants.size(), -1);
+  std::vector<Constant> kept;
+  for (Step& step : plan_.steps) {
+    for (Location& argument : step.arguments) {
+      if (argument.place != Place::constant) continue;
+      int64_t& number = renumbered[static_cast<size_t>(argument.index)];
+      if (number < 0) {
+        number = static_cast<int64_t>(kept.size());
+        kept.push_back(plan_.constants[static_cast<size_t>(argument.index)]);
+      }
+      argument.index = number;
+    }
+  }
+  plan_.constants = std::move(kept);
+}
+
+void Builder::assign_memory() {
+  std::vector<Lifetime> lives;
+  std::vector<size_t> models;  // a draft of each kind of padded tensor
+  for (size_t s = 0; s < drafts_.size(); ++s) {
+    const Storage& storage = plan_.storages[s];
+    Lifetime life{storage.bytes, std::min(storage.first_step, storage.last_step), storage.last_step, -1};
+    if (drafts_[s].keeps_padding) {
+      const auto same = std::find_if(models.begin(), models.end(), [&](size_t m) {
+        return drafts_[m].type == drafts_[s].type && drafts_[m].shape == drafts_[s].shape &&
+               drafts_[m].layout == drafts_[s].layout;
+      });
+      life.kind = static_cast<int>(same - models.begin());
+      if (same == models.end()) models.push_back(s);
+    }
+    lives.push_back(life);
+  }
+  const MemoryPlan memory = plan_memory(lives);
+  for (const MemoryPlan::Slot& slot : memory.all_slots) {
+    const Draft& draft = drafts_[models[static_cast<size_t>(slot.kind)]];
+    plan_.padded.push_back({slot.offset, slot.bytes, draft.type, draft.shape, draft.layout});
+  }
+  for (size_t s = 0; s < drafts_.size(); ++s) {
+    plan_.storages[s].offset = memory.offsets[s];
+    plan_.storages[s].padded = memory.slots[s];
+  }
+  plan_.arena_bytes = memory.bytes;
+}
+
+}  // namespace altrt::plan
