@@ -36,16 +36,16 @@ struct OperatorCount {
   std::string reason;  ///< why not, when not supported
 };
 
-/// An immutable model: graph and weights. Cheap to copy (shared); every call is thread-safe. A model file is untrusted data: any byte
-/// string ends in a model or in an Error.
+/// An immutable model: graph and weights. Cheap to copy (shared); every call is thread-safe. A model file is untrusted
+/// data: any byte string ends in a model or in an Error.
 class ALTRT_API Model {
  public:
-  /// Reads an ONNX file. External data is read only from inside the file's own folder (no links that leave it, no "..").
-  /// Error(io | invalid_model | unsupported | out_of_memory) names file, node and field; all operators that are missing are named in one message
-  /// with their counts, when a Session is made (so that `operators()` can list them).
+  /// Reads an ONNX file. External data is read only from inside the file's own folder (no links that leave it, no
+  /// ".."). Error(io | invalid_model | unsupported | out_of_memory) names file, node and field; all operators that are
+  /// missing are named in one message with their counts, when a Session is made (so that `operators()` can list them).
   static Model load(const std::string& path);
-  /// Reads ONNX bytes, which are copied as needed. External data is refused unless `external_data_folder` is given. `name` stands for the
-  /// file in messages.
+  /// Reads ONNX bytes, which are copied as needed. External data is refused unless `external_data_folder` is given.
+  /// `name` stands for the file in messages.
   static Model load(const void* data, size_t size, const std::string& external_data_folder = "",
                     const std::string& name = "<memory>");
 
@@ -74,17 +74,18 @@ struct ALTRT_API Attribute {
   std::vector<int64_t> integers;
   std::vector<float> reals;
 
-  Attribute(int64_t value) : kind(Kind::integer), integer(value) {}  // NOLINT
-  Attribute(int value) : Attribute(static_cast<int64_t>(value)) {}   // NOLINT
-  Attribute(float value) : kind(Kind::real), real(value) {}          // NOLINT
-  Attribute(const char* value) : kind(Kind::text), text(value) {}    // NOLINT
-  Attribute(std::string value) : kind(Kind::text), text(std::move(value)) {}                  // NOLINT
+  Attribute(int64_t value) : kind(Kind::integer), integer(value) {}                            // NOLINT
+  Attribute(int value) : Attribute(static_cast<int64_t>(value)) {}                             // NOLINT
+  Attribute(float value) : kind(Kind::real), real(value) {}                                    // NOLINT
+  Attribute(const char* value) : kind(Kind::text), text(value) {}                              // NOLINT
+  Attribute(std::string value) : kind(Kind::text), text(std::move(value)) {}                   // NOLINT
   Attribute(std::vector<int64_t> value) : kind(Kind::integers), integers(std::move(value)) {}  // NOLINT
   Attribute(std::vector<float> value) : kind(Kind::reals), reals(std::move(value)) {}          // NOLINT
 };
 using AttributeMap = std::map<std::string, Attribute>;
 
-/// Builds a Model operator by operator, without a file. Values are names; ONNX operator semantics at opset 17. Not thread-safe.
+/// Builds a Model operator by operator, without a file. Values are names; ONNX operator semantics at opset 17. Not
+/// thread-safe.
 ///
 ///     GraphBuilder b("net");
 ///     b.input("x", DataType::f32, {1, 3, 224, 224});
@@ -103,7 +104,8 @@ class ALTRT_API GraphBuilder {
   std::string input(const std::string& name, DataType type, const Shape& shape, std::vector<std::string> symbols = {});
   /// Adds a weight (the data is moved in). Returns the name.
   std::string constant(const std::string& name, Tensor value);
-  /// Adds an operator with one output and returns its name (made from `type` if `output` is empty). An empty input name = an absent optional input.
+  /// Adds an operator with one output and returns its name (made from `type` if `output` is empty). An empty input name
+  /// = an absent optional input.
   std::string op(const std::string& type, const std::vector<std::string>& inputs, const AttributeMap& attributes = {},
                  const std::string& output = "");
   /// As op, for several outputs.

@@ -17,38 +17,41 @@
 namespace altrt {
 
 enum class Device : uint8_t { cpu, cuda, automatic };
-/// default: any algorithm within the accuracy bounds (1e-5 relative L2 an operator, Winograd 2e-5, a network 1e-4). strict: only algorithms that
-/// compute each output as the sum the operator defines, in some order.
+/// default: any algorithm within the accuracy bounds (1e-5 relative L2 an operator, Winograd 2e-5, a network 1e-4).
+/// strict: only algorithms that compute each output as the sum the operator defines, in some order.
 enum class Numerics : uint8_t { standard, strict };
 /// default keeps what makes runs fast; lean gives memory back where it can.
 enum class Memory : uint8_t { standard, lean };
-/// What a call does when another call holds the session's threads. share: runs at once on the calling thread alone. queue: waits.
+/// What a call does when another call holds the session's threads. share: runs at once on the calling thread alone.
+/// queue: waits.
 enum class Concurrency : uint8_t { share, queue };
 
 enum class TuningMode : uint8_t {
-  off,   ///< No trials; records and bundles of earlier tunings are still used.
-  load   ///< Session construction tunes within the budget, then returns with the best plan so far.
+  off,  ///< No trials; records and bundles of earlier tunings are still used.
+  load  ///< Session construction tunes within the budget, then returns with the best plan so far.
 };
 
 /// State of a tuning, passed to the progress callback.
 struct TuningProgress {
-  std::string phase;       ///< "search", "finalists", "whole plan"
-  std::string task;        ///< the group being tuned
-  int task_index = 0;      ///< counts from 0
+  std::string phase;   ///< "search", "finalists", "whole plan"
+  std::string task;    ///< the group being tuned
+  int task_index = 0;  ///< counts from 0
   int task_count = 0;
-  int64_t trials = 0;      ///< in this tuning so far
-  double best_ms = 0;      ///< the estimate of the best plan's latency
+  int64_t trials = 0;  ///< in this tuning so far
+  double best_ms = 0;  ///< the estimate of the best plan's latency
   double elapsed_s = 0;
   double remaining_s = 0;  ///< until the budget ends, at most
 };
 
 struct TuningOptions {
   TuningMode mode = TuningMode::off;
-  /// Total time and number of trials for this model, device, thread count and mode, over all starts; whichever ends first. 0 trials = no limit.
+  /// Total time and number of trials for this model, device, thread count and mode, over all starts; whichever ends
+  /// first. 0 trials = no limit.
   std::chrono::milliseconds budget{0};
   int64_t max_trials = 0;
   uint64_t seed = 0;
-  /// Called at least once a second from the thread that constructs the session; false stops within 200 ms and keeps what was found.
+  /// Called at least once a second from the thread that constructs the session; false stops within 200 ms and keeps
+  /// what was found.
   std::function<bool(const TuningProgress&)> progress;
 };
 
@@ -63,17 +66,17 @@ enum class LogLevel : uint8_t { error, warning, info, debug };
 
 struct SessionOptions {
   Device device = Device::cpu;
-  int threads = 0;           ///< 0 = what affinity and the cgroup quota allow
+  int threads = 0;             ///< 0 = what affinity and the cgroup quota allow
   int spin_microseconds = 50;  ///< how long idle threads of the team spin before they sleep
   CacheOptions cache;
   TuningOptions tuning;
   Numerics numerics = Numerics::standard;
   Memory memory = Memory::standard;
   Concurrency concurrency = Concurrency::share;
-  std::string algorithm;     ///< "" = all; "direct" leaves the others out
+  std::string algorithm;                                ///< "" = all; "direct" leaves the others out
   std::vector<std::string> providers{"own", "onednn"};  ///< "own" is always there
-  std::map<std::string, Shape> input_shapes;  ///< fixes the shape of inputs by name
-  std::map<std::string, int64_t> dimensions;  ///< fixes symbolic dimensions by name
+  std::map<std::string, Shape> input_shapes;            ///< fixes the shape of inputs by name
+  std::map<std::string, int64_t> dimensions;            ///< fixes symbolic dimensions by name
   /// Receives log lines (without newline); from any thread. Absent = nothing is printed anywhere.
   std::function<void(LogLevel, const std::string&)> log;
 };
@@ -95,8 +98,8 @@ struct SessionInfo {
   double read_ms = 0, graph_ms = 0, cache_ms = 0, tune_ms = 0, compile_ms = 0;
   int kernels = 0;
   int kernels_compiled = 0;
-  int64_t trials = 0;          ///< made by this start
-  bool from_bundle = false;    ///< code came from the cache, nothing was compiled
+  int64_t trials = 0;                      ///< made by this start
+  bool from_bundle = false;                ///< code came from the cache, nothing was compiled
   std::vector<std::string> cache_reasons;  ///< why something was not taken from the cache
   std::string cache_directory;             ///< "" if none
   int threads = 0;
@@ -105,16 +108,16 @@ struct SessionInfo {
 
 class Session;
 
-/// One caller's bindings and scratch memory. Not thread-safe: one per thread, reusable for any number of runs; must not outlive its Session's
-/// last copy only in that it keeps the plan alive itself. Movable.
+/// One caller's bindings and scratch memory. Not thread-safe: one per thread, reusable for any number of runs; must not
+/// outlive its Session's last copy only in that it keeps the plan alive itself. Movable.
 class ALTRT_API Context {
  public:
   Context(Context&&) noexcept;
   Context& operator=(Context&&) noexcept;
   ~Context();
 
-  /// Binds an input or output to the caller's memory, which must stay valid for the runs that follow. Type and shape must equal the session's.
-  /// Error(invalid_argument) names input or output, expected and given.
+  /// Binds an input or output to the caller's memory, which must stay valid for the runs that follow. Type and shape
+  /// must equal the session's. Error(invalid_argument) names input or output, expected and given.
   void bind(const std::string& name, const TensorView& view);
   /// The tensor bound to an output, or the context's own one for an unbound output (valid until the context dies).
   TensorView output(const std::string& name) const;
@@ -130,20 +133,21 @@ class ALTRT_API Context {
 /// A compiled model. All const calls are thread-safe. Copies share everything.
 class ALTRT_API Session {
  public:
-  /// Reads records and bundles, tunes within the budget (by default not at all), compiles. Symbolic dimensions must be fixed by `options`
-  /// (Error(invalid_argument) names those left open).
+  /// Reads records and bundles, tunes within the budget (by default not at all), compiles. Symbolic dimensions must be
+  /// fixed by `options` (Error(invalid_argument) names those left open).
   Session(const Model& model, const SessionOptions& options = {});
   ~Session();
   Session(const Session&);
   Session(Session&&) noexcept;
   Session& operator=(Session) noexcept;
 
-  std::vector<ValueInfo> inputs() const;   ///< with all shapes fixed
+  std::vector<ValueInfo> inputs() const;  ///< with all shapes fixed
   std::vector<ValueInfo> outputs() const;
 
   /// A fresh context. Allocates; keep it for many runs.
   Context context() const;
-  /// Runs on the context's bindings. All inputs must be bound. In steady state no heap allocation, no lock held across the run, nothing printed.
+  /// Runs on the context's bindings. All inputs must be bound. In steady state no heap allocation, no lock held across
+  /// the run, nothing printed.
   void run(Context& context) const;
   /// Convenience: binds the inputs, runs in a context of its own, returns all outputs by name.
   std::map<std::string, Tensor> run(const std::map<std::string, TensorView>& inputs) const;

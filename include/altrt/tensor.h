@@ -29,19 +29,33 @@ ALTRT_API std::string to_string(const Shape& shape);
 template <typename T>
 struct DataTypeOf;
 template <>
-struct DataTypeOf<float> { static constexpr DataType value = DataType::f32; };
+struct DataTypeOf<float> {
+  static constexpr DataType value = DataType::f32;
+};
 template <>
-struct DataTypeOf<double> { static constexpr DataType value = DataType::f64; };
+struct DataTypeOf<double> {
+  static constexpr DataType value = DataType::f64;
+};
 template <>
-struct DataTypeOf<int64_t> { static constexpr DataType value = DataType::i64; };
+struct DataTypeOf<int64_t> {
+  static constexpr DataType value = DataType::i64;
+};
 template <>
-struct DataTypeOf<int32_t> { static constexpr DataType value = DataType::i32; };
+struct DataTypeOf<int32_t> {
+  static constexpr DataType value = DataType::i32;
+};
 template <>
-struct DataTypeOf<int8_t> { static constexpr DataType value = DataType::i8; };
+struct DataTypeOf<int8_t> {
+  static constexpr DataType value = DataType::i8;
+};
 template <>
-struct DataTypeOf<uint8_t> { static constexpr DataType value = DataType::u8; };
+struct DataTypeOf<uint8_t> {
+  static constexpr DataType value = DataType::u8;
+};
 template <>
-struct DataTypeOf<bool> { static constexpr DataType value = DataType::boolean; };
+struct DataTypeOf<bool> {
+  static constexpr DataType value = DataType::boolean;
+};
 
 /// A dense row-major tensor in memory that somebody else owns. Copying a view copies no data.
 struct TensorView {
@@ -60,7 +74,9 @@ struct TensorView {
 
   size_t bytes() const { return static_cast<size_t>(element_count(shape)) * size_of(type); }
   template <typename T>
-  T* as() const { return static_cast<T*>(data); }
+  T* as() const {
+    return static_cast<T*>(data);
+  }
 };
 
 /// A dense row-major tensor that owns its memory (64-byte aligned). Movable; copying copies the data.
@@ -80,9 +96,13 @@ class ALTRT_API Tensor {
   void* data() noexcept { return data_; }
   const void* data() const noexcept { return data_; }
   template <typename T>
-  T* as() noexcept { return static_cast<T*>(data_); }
+  T* as() noexcept {
+    return static_cast<T*>(data_);
+  }
   template <typename T>
-  const T* as() const noexcept { return static_cast<const T*>(data_); }
+  const T* as() const noexcept {
+    return static_cast<const T*>(data_);
+  }
   /// Valid as long as this tensor lives and is not assigned to.
   TensorView view() const { return TensorView(data_, type_, shape_); }
 

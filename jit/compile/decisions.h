@@ -1,4 +1,5 @@
-// Decisions: everything that is chosen about a group, as a value. Tuner, heuristics, records and compiler exchange only this.
+// Decisions: everything that is chosen about a group, as a value. Tuner, heuristics, records and compiler exchange only
+// this.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "jit/expr/algorithms.h"
 #include "jit/expr/computation.h"
 #include "jit/kernel/kernel.h"
 #include "jit/layout/layout.h"
@@ -18,7 +20,8 @@ namespace altrt::jit {
 struct GroupDecision {
   std::string provider = "own";
   std::string algorithm = "direct";
-  Layouts layouts;    // by tensor name of the algorithm's Computation; constants are packed once, others are what the group wants and makes
+  Layouts layouts;    // by tensor name of the algorithm's Computation; constants are packed once, others are what the
+                      // group wants and makes
   Schedule schedule;  // by stage name
 
   bool operator==(const GroupDecision&) const = default;
@@ -29,12 +32,8 @@ std::string to_string(const GroupDecision& decision);
 GroupDecision parse_decision(const std::string& text);
 uint64_t hash(const GroupDecision& decision);
 
-/// The algorithms that fit a Computation: "direct" first.
-std::vector<std::string> algorithms(const Computation& c);
-/// The Computation by that algorithm; constants it derives (Winograd's transformed weights) are stages marked constant by name: see constant_stages.
-Computation apply_algorithm(const Computation& c, const std::string& algorithm);
-
-/// Layouts given from outside: by tensor name, the layouts that inputs have and outputs must have. A tensor that is absent is free.
+/// Layouts given from outside: by tensor name, the layouts that inputs have and outputs must have. A tensor that is
+/// absent is free.
 using FixedLayouts = Layouts;
 
 /// The layouts that suit a group untuned (blocked channels, packed weights, ...), for its free tensors.

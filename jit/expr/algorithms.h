@@ -1,4 +1,5 @@
-// Algorithms: functions Computation -> Computation that layout and loop primitives can't derive. Chosen before layouts and loops, by measurement.
+// Algorithms: functions Computation -> Computation that layout and loop primitives can't derive. Chosen before layouts
+// and loops, by measurement.
 #pragma once
 
 #include <string>
@@ -8,17 +9,17 @@
 
 namespace altrt::jit {
 
-/// The algorithms that fit a Computation: "direct" first. "winograd2", "winograd4": convolutions with 3-wide kernels, stride 1, dilation 1 in
-/// the last two spatial dimensions. "phases": transposed convolutions, one stage for each residue of the output coordinates.
+/// The algorithms that fit a Computation: "direct" first. "winograd2", "winograd4": convolutions with 3-wide kernels,
+/// stride 1, dilation 1 in the last two spatial dimensions. "phases": transposed convolutions, one stage for each
+/// residue of the output coordinates.
 std::vector<std::string> algorithms(const Computation& c);
-/// The Computation by that algorithm; tensor names of inputs, constants and outputs stay. Stages that depend on constants only (transformed
-/// weights) keep being stages: the plan runs them once. Error(invalid_argument) if the algorithm doesn't fit.
+/// The Computation by that algorithm; tensor names of inputs, constants and outputs stay. Stages that depend on
+/// constants only (transformed weights) keep being stages: the plan runs them once. Error(invalid_argument) if the
+/// algorithm doesn't fit.
 Computation apply_algorithm(const Computation& c, const std::string& algorithm);
 
-// One function per family, each in a file of its own; they return false from `fits` or make the new Computation.
+// One pair of functions per family, each family in a file of its own.
 bool winograd_fits(const Computation& c);
 Computation winograd(const Computation& c, int outputs_per_tile);  // F(m x m, 3 x 3), m = 2 or 4
-bool phases_fit(const Computation& c);
-Computation transposed_phases(const Computation& c);
 
 }  // namespace altrt::jit

@@ -22,9 +22,9 @@ struct Group {
 
 /// A partition of the graph's nodes into groups, in topological order. A pure function.
 ///
-/// Anchors (conv, matmul, pool), reductions and normalisations head a group; elementwise consumers with one reader join as epilogue, and small pure
-/// maps are read through as index maps where the access stays contiguous; chains of the rest form groups of their own. Concat becomes one group of
-/// copies unless its producers can write their slices.
+/// Anchors (conv, matmul, pool), reductions and normalisations head a group; elementwise consumers with one reader join
+/// as epilogue, and small pure maps are read through as index maps where the access stays contiguous; chains of the
+/// rest form groups of their own. Concat becomes one group of copies unless its producers can write their slices.
 std::vector<Group> form_groups(const Graph& graph);
 std::string to_string(const std::vector<Group>& groups, const Graph& graph);
 /// Every node in exactly one group, order topological, each Computation verified. Error(internal).

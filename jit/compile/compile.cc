@@ -1,0 +1,109 @@
+#include "jit/compile/compile.h"
+
+#include <set>
+
+#include <altrt/error.h>
+
+#include "jit/cpu/cpu.h"
+#include "jit/loop/lower.h"
+
+namespace altrt::jit {
+
+namespace {
+
+struct Lowered {
+  Computation computation;
+  std::vector<LoweredKernel> kernels;
+};
+
+Lowered lower_group(const Computation& c, const GroupDecision& decision) {
+  if (decision.provider != "own") {
+    throw Error(ErrorCode::invalid_argument,
+                "group '" + c.name + "': provider '" + decision.provider + "' does not compile");
+  }
+  Lowered lowered{apply_algorithm(c, decision.algorithm), {}};
+  lowered.kernels = lower(lowered.computation, decision.layouts, decision.schedule);
+  return lowered;
+}
+
+// Arithmetic of the stages that write the kernel's outputs and of those computed inside it: points times fused
+// operations, as the Computation defines them.
+int64_t stage_flops(const Stage& stage) {
+  int64_t points = 1, reduced = 1;
+  for (const Axis& axis : stage.axes) points *= axis.extent.bound;
+  for (const Axis& axis : stage.reduce) reduced *= axis.extent.bound;
+  return stage.reduce.empty() ? points : 2 * points * reduced;
+}
+
+int64_t kernel_flops(const Computation& c, const std::vector<int>& arguments) {
+  int64_t flops = 0;
+  for (const Stage& stage : c.stages) {
+    for (const int argument : arguments) {
+      if (!stage.outputs.empty() && stage.outputs[0] == argument) flops += stage_flops(stage);
+    }
+  }
+  return flops;
+}
+
+}  // namespace
+
+CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
+                      const std::string& symbol_prefix) {
+  Lowered lowered = lower_group(c, decision);
+  CompiledGroup group;
+  std::set<int> constants;
+  for (size_t t = 0; t < lowered.computation.tensors.size(); ++t) {
+    if (lowered.computation.tensors[t].role == Role::constant) constants.insert(static_cast<int>(t));
+  }
+  for (size_t i = 0; i < lowered.kernels.size(); ++i) {
+    LoweredKernel& kernel = lowered.kernels[i];
+    kernel.nest.name = symbol_prefix + "_" + std::to_string(i);
+    CompiledKernel compiled;
+    compiled.object = cpu::compile(kernel.nest, target);
+    compiled.arguments = kernel.arguments;
+    compiled.tasks = kernel.nest.tasks();
+    for (const ParallelLoop& loop : kernel.nest.parallel) {
+      if (loop.extent.is_symbolic()) {
+        compiled.symbolic_size = loop.extent.size_index;
+        compiled.tasks /= loop.extent.bound;
+      }
+    }
+    compiled.constant = true;
+    std::vector<int> written;
+    for (size_t a = 0; a < kernel.arguments.size(); ++a) {
+      if (kernel.nest.buffers[a].written) {
+        written.push_back(kernel.arguments[a]);
+        if (lowered.computation.tensors[kernel.arguments[a]].role != Role::intermediate) compiled.constant = false;
+      } else if (!constants.count(kernel.arguments[a])) {
+        compiled.constant = false;
+      }
+    }
+    if (compiled.constant) constants.insert(written.begin(), written.end());
+    compiled.flops = kernel_flops(lowered.computation, written);
+    group.kernels.push_back(std::move(compiled));
+  }
+  group.computation = std::move(lowered.computation);
+  group.layouts = decision.layouts;
+  return group;
+}
+
+std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,
+                    const std::string& stage) {
+  const Lowered lowered = lower_group(c, decision);
+  std::string text;
+  for (const LoweredKernel& kernel : lowered.kernels) {
+    if (stage == "nests") {
+      text += to_string(kernel.nest);
+    } else if (stage == "llvm") {
+      text += cpu::llvm_ir(kernel.nest, target);
+    } else if (stage == "asm") {
+      text += cpu::assembly(kernel.nest, target);
+    } else {
+      throw Error(ErrorCode::invalid_argument, "inspect: no stage '" + stage + "' (nests, llvm, asm)");
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace altrt::jit

@@ -1,0 +1,40 @@
+// compile: Computation x decision -> kernel objects. Names every stage of the compiler in order.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jit/compile/decisions.h"
+#include "jit/expr/computation.h"
+#include "jit/kernel/kernel.h"
+
+namespace altrt::jit {
+
+struct CompiledKernel {
+  KernelObject object;
+  std::vector<int> arguments;  // tensor numbers of CompiledGroup::computation, in the kernel's buffer order
+  int64_t tasks = 1;           // of the flattened parallel range (symbolic outer extents at their bound)
+  int symbolic_size = -1;      // size index that multiplies the tasks; -1 = tasks is exact
+  int64_t flops = 0;
+  /// All inputs are constants: run once at load, its outputs are constants of the plan (Winograd's transformed
+  /// weights).
+  bool constant = false;
+};
+
+/// A group ready to be loaded: a value, can be written to a file.
+struct CompiledGroup {
+  Computation computation;  // after the algorithm; tensor names of the group's inputs and outputs are unchanged
+  Layouts layouts;          // of every tensor that is not row-major
+  std::vector<CompiledKernel> kernels;
+};
+
+/// algorithm -> lower -> code size check -> machine code. `symbol_prefix` makes the kernels' names unique within a
+/// plan. Error(invalid_argument | unsupported) with group, stage and reason if the decision can't be applied.
+CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
+                      const std::string& symbol_prefix);
+
+/// The same, stopping after a stage, as text: "nests", "llvm", "asm".
+std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,
+                    const std::string& stage);
+
+}  // namespace altrt::jit

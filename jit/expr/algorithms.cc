@@ -1,0 +1,28 @@
+#include "jit/expr/algorithms.h"
+
+#include <algorithm>
+
+#include <altrt/error.h>
+
+namespace altrt::jit {
+
+std::vector<std::string> algorithms(const Computation& c) {
+  std::vector<std::string> names{"direct"};
+  if (winograd_fits(c)) names.insert(names.end(), {"winograd2", "winograd4"});
+  return names;
+}
+
+Computation apply_algorithm(const Computation& c, const std::string& algorithm) {
+  const std::vector<std::string> names = algorithms(c);
+  if (std::find(names.begin(), names.end(), algorithm) == names.end()) {
+    std::string known;
+    for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+    throw Error(ErrorCode::invalid_argument,
+                "group '" + c.name + "': algorithm '" + algorithm + "' does not fit (these do: " + known + ")");
+  }
+  if (algorithm == "winograd2") return winograd(c, 2);
+  if (algorithm == "winograd4") return winograd(c, 4);
+  return c;
+}
+
+}  // namespace altrt::jit

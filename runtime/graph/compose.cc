@@ -1,0 +1,181 @@
+#include "runtime/graph/compose.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <altrt/error.h>
+
+namespace altrt::graph {
+
+namespace {
+
+using jit::Computation;
+using jit::Expr;
+using jit::ExprKind;
+using jit::Role;
+using jit::Stage;
+
+const ops::OpDef& op_of(const Graph& graph, const Node& node) {
+  const ops::OpDef* op = ops::find_op(node.domain, node.type, graph.opset(node.domain));
+  if (!op) throw Error(ErrorCode::unsupported, graph.where(node) + ": operator is not supported");
+  return *op;
+}
+
+bool escapes(const Graph& graph, int value, const std::set<int>& nodes) {
+  if (std::find(graph.outputs.begin(), graph.outputs.end(), value) != graph.outputs.end()) return true;
+  for (const int reader : graph.readers(value)) {
+    if (!nodes.count(reader)) return true;
+  }
+  return false;
+}
+
+class Composer {
+ public:
+  Composer(const Graph& graph, const std::vector<int>& nodes)
+      : graph_(graph), nodes_(nodes), set_(nodes.begin(), nodes.end()) {}
+
+  Computation build(std::vector<int>& tensor_values) {
+    for (const int n : nodes_) add_node(graph_.nodes[n], n);
+    tensor_values.assign(c_.tensors.size(), -1);
+    for (const auto& [value, tensor] : tensor_of_) {
+      if (c_.tensors[tensor].role != Role::intermediate) tensor_values[tensor] = value;
+    }
+    return std::move(c_);
+  }
+
+ private:
+  int tensor(int value, Role role) {
+    const auto found = tensor_of_.find(value);
+    if (found != tensor_of_.end()) return found->second;
+    const Value& v = graph_.values[value];
+    jit::TensorDecl decl;
+    const char* prefix = role == Role::input ? "x" : role == Role::constant ? "w" : role == Role::output ? "y" : "t";
+    decl.name = prefix + std::to_string(counts_[prefix]++);
+    decl.type = v.type;
+    decl.role = role;
+    decl.shape.assign(v.shape.begin(), v.shape.end());
+    return tensor_of_[value] = c_.add_tensor(std::move(decl));
+  }
+
+  void add_node(const Node& node, int number) {
+    std::vector<int> inputs, outputs;
+    for (const int value : node.inputs) {
+      inputs.push_back(value < 0 ? -1
+                                 : tensor(value, graph_.values[value].is_constant() ? Role::constant : Role::input));
+    }
+    for (const int value : node.outputs) {
+      outputs.push_back(value < 0 ? -1
+                                  : tensor(value, escapes(graph_, value, set_) ? Role::output : Role::intermediate));
+    }
+    ops::Builder builder(c_, inputs, outputs, "s" + std::to_string(position_++));
+    op_of(graph_, node).build(graph_.info(node), builder);
+    (void)number;
+  }
+
+  const Graph& graph_;
+  const std::vector<int>& nodes_;
+  std::set<int> set_;
+  Computation c_;
+  std::map<int, int> tensor_of_;
+  std::map<std::string, int> counts_;
+  int position_ = 0;
+};
+
+bool is_expensive(const Stage& stage) {
+  bool found = false;
+  for (const Expr& result : stage.results) {
+    jit::visit(result, [&](const Expr& e) {
+      found |= e.is(ExprKind::exp) || e.is(ExprKind::log) || e.is(ExprKind::tanh) || e.is(ExprKind::erf) ||
+               e.is(ExprKind::sigmoid) || e.is(ExprKind::call) || e.is(ExprKind::sqrt) || e.is(ExprKind::div);
+    });
+  }
+  return found;
+}
+
+// A stage may be substituted into its readers if that repeats no costly work.
+bool inlinable(const Computation& c, const Stage& stage) {
+  if (!stage.reduce.empty() || stage.outputs.size() != 1) return false;
+  const int tensor = stage.outputs[0];
+  if (c.tensors[tensor].role != Role::intermediate || c.writers(tensor).size() != 1) return false;
+  const std::vector<int> readers = c.readers(tensor);
+  if (!is_expensive(stage)) return true;
+  if (readers.size() != 1) return false;
+  const Stage& reader = c.stages[readers[0]];
+  if (!reader.reduce.empty()) {
+    // A reduction over the stage's own points reads each of them once.
+    int64_t points = 1, reads = 1;
+    for (const jit::Axis& axis : stage.axes) points *= axis.extent.bound;
+    for (const jit::Axis& axis : reader.axes) reads *= axis.extent.bound;
+    for (const jit::Axis& axis : reader.reduce) reads *= axis.extent.bound;
+    return reads <= points;
+  }
+  return true;
+}
+
+bool inline_one(Computation& c) {
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    if (!inlinable(c, c.stages[i])) continue;
+    c = jit::inline_stage(c, static_cast<int>(i));
+    return true;
+  }
+  return false;
+}
+
+bool merge_one(Computation& c) {
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    if (c.stages[i].reduce.empty()) continue;
+    for (const int output : c.stages[i].outputs) {
+      for (const int reader : c.readers(output)) {
+        if (c.stages[reader].reduce.empty() && jit::merge_epilogue(c, static_cast<int>(i), reader)) return true;
+      }
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Composed compose(const Graph& graph, const std::vector<int>& nodes) {
+  Composed composed;
+  std::vector<int> values;
+  Computation c = Composer(graph, nodes).build(values);
+  c.name = graph.nodes[nodes[0]].name;
+  std::map<std::string, int> value_of;
+  for (size_t t = 0; t < values.size(); ++t) value_of[c.tensors[t].name] = values[t];
+  while (inline_one(c)) {
+  }
+  while (merge_one(c)) {
+  }
+  c = jit::prune(c);
+  jit::verify(c);
+  for (const jit::TensorDecl& tensor : c.tensors) {
+    const auto found = value_of.find(tensor.name);
+    composed.tensor_values.push_back(found == value_of.end() ? -1 : found->second);
+  }
+  composed.computation = std::move(c);
+  return composed;
+}
+
+std::vector<NodeTraits> node_traits(const Graph& graph) {
+  std::vector<NodeTraits> all;
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    NodeTraits traits;
+    traits.op = &op_of(graph, node);
+    traits.host = traits.op->build == nullptr;
+    if (!traits.host) {
+      std::vector<int> values;
+      const std::vector<int> only{static_cast<int>(n)};
+      const Computation c = Composer(graph, only).build(values);
+      traits.single_map = c.stages.size() == 1 && c.stages[0].reduce.empty();
+      traits.heavy = std::any_of(c.stages.begin(), c.stages.end(), [](const Stage& s) { return !s.reduce.empty(); }) ||
+                     c.anchor.stage >= 0;
+      traits.expensive = std::any_of(c.stages.begin(), c.stages.end(), is_expensive);
+    }
+    all.push_back(traits);
+  }
+  return all;
+}
+
+}  // namespace altrt::graph

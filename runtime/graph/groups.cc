@@ -1,0 +1,361 @@
+#include "runtime/graph/groups.h"
+
+#include <algorithm>
+#include <queue>
+#include <set>
+
+#include <altrt/error.h>
+
+#include "jit/layout/layout.h"
+#include "runtime/graph/compose.h"
+
+namespace altrt::graph {
+
+namespace {
+
+constexpr size_t kMaxNodes = 24;  // in one group: keeps a kernel's code bounded
+
+class Grouper {
+ public:
+  explicit Grouper(const Graph& graph)
+      : graph_(graph),
+        traits_(node_traits(graph)),
+        group_(graph.nodes.size(), -1),
+        readers_(graph.values.size()),
+        producer_(graph.values.size(), -1),
+        is_output_(graph.values.size(), false) {
+    for (size_t n = 0; n < graph.nodes.size(); ++n) {
+      for (const int v : graph.nodes[n].inputs) {
+        if (v >= 0 && (readers_[v].empty() || readers_[v].back() != static_cast<int>(n))) readers_[v].push_back(n);
+      }
+      for (const int v : graph.nodes[n].outputs) {
+        if (v >= 0) producer_[v] = static_cast<int>(n);
+      }
+    }
+    for (const int v : graph.outputs) is_output_[v] = true;
+    find_ancestors();
+  }
+
+  std::vector<std::vector<int>> partition() {
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      if (group_[n] < 0 && (traits_[n].heavy || traits_[n].host)) start_heavy(static_cast<int>(n));
+    }
+    for (size_t n = graph_.nodes.size(); n-- > 0;) {
+      if (group_[n] < 0) start_light(static_cast<int>(n));
+    }
+    return ordered();
+  }
+
+ private:
+  void find_ancestors() {
+    const size_t count = graph_.nodes.size();
+    ancestors_.assign(count, std::vector<bool>(count, false));
+    for (size_t n = 0; n < count; ++n) {
+      for (const int v : graph_.nodes[n].inputs) {
+        const int p = v < 0 ? -1 : producer_[v];
+        if (p < 0) continue;
+        ancestors_[n][p] = true;
+        for (size_t a = 0; a < count; ++a) {
+          if (ancestors_[p][a]) ancestors_[n][a] = true;
+        }
+      }
+    }
+  }
+
+  const Shape& shape(int value) const { return graph_.values[value].shape; }
+  int64_t elements(int value) const { return element_count(shape(value)); }
+
+  void assign(int node, int id) {
+    group_[node] = id;
+    if (id == static_cast<int>(members_.size())) members_.emplace_back();
+    members_[id].push_back(node);
+  }
+
+  // All operands of `node` from outside `inside` are computed without `inside`.
+  bool independent(int node, const std::set<int>& inside) const {
+    for (const int v : graph_.nodes[node].inputs) {
+      const int p = v < 0 ? -1 : producer_[v];
+      if (p < 0 || inside.count(p)) continue;
+      for (const int member : inside) {
+        if (ancestors_[p][member]) return false;
+      }
+    }
+    return true;
+  }
+
+  bool joins(int node, int64_t full, const Shape& full_shape, const std::set<int>& inside) const {
+    const NodeTraits& t = traits_[node];
+    if (group_[node] >= 0 || t.host || t.heavy || !t.single_map) return false;
+    if (t.op->pattern != ops::Pattern::elementwise || graph_.nodes[node].outputs.size() != 1) return false;
+    if (elements(graph_.nodes[node].outputs[0]) != full) return false;
+    for (const int v : graph_.nodes[node].inputs) {
+      if (v >= 0 && producer_[v] >= 0 && inside.count(producer_[v]) && shape(v) != full_shape) return false;
+    }
+    return shape(graph_.nodes[node].outputs[0]) == full_shape && independent(node, inside);
+  }
+
+  // The nodes that must join so that exactly one value leaves the group again, following `value`; empty if there are
+  // none.
+  std::vector<int> closure(int value, const std::set<int>& inside) const {
+    if (is_output_[value]) return {};
+    std::set<int> grown = inside;
+    std::vector<int> added;
+    std::vector<int> frontier{value};
+    while (added.size() < 6) {
+      std::vector<int> leaving;
+      for (const int v : frontier) {
+        for (const int reader : readers_[v]) {
+          if (grown.count(reader)) continue;
+          if (!joins(reader, elements(value), shape(value), grown)) {
+            if (added.empty()) return {};
+            continue;
+          }
+          grown.insert(reader);
+          added.push_back(reader);
+        }
+      }
+      frontier.clear();
+      for (const int node : added) frontier.push_back(graph_.nodes[node].outputs[0]);
+      frontier.push_back(value);
+      for (const int v : frontier) {
+        const bool leaves = is_output_[v] || std::any_of(readers_[v].begin(), readers_[v].end(),
+                                                         [&](int reader) { return !grown.count(reader); });
+        if (leaves) leaving.push_back(v);
+      }
+      if (leaving.size() == 1 && leaving[0] != value) return added;
+      if (leaving.empty()) return {};
+      const size_t before = added.size();
+      for (const int v : leaving) {
+        for (const int reader : readers_[v]) {
+          if (grown.count(reader) || !joins(reader, elements(value), shape(value), grown)) continue;
+          grown.insert(reader);
+          added.push_back(reader);
+        }
+      }
+      if (added.size() == before) return {};
+    }
+    return {};
+  }
+
+  int leaving_value(const std::vector<int>& nodes, const std::set<int>& inside) const {
+    for (const int node : nodes) {
+      for (const int v : graph_.nodes[node].outputs) {
+        if (v < 0) continue;
+        if (is_output_[v]) return v;
+        for (const int reader : readers_[v]) {
+          if (!inside.count(reader)) return v;
+        }
+      }
+    }
+    return -1;
+  }
+
+  void start_heavy(int node) {
+    const int id = static_cast<int>(members_.size());
+    assign(node, id);
+    if (traits_[node].host) return;
+    add_prologue(node, id);
+    if (graph_.nodes[node].outputs.size() != 1) return;
+    int value = graph_.nodes[node].outputs[0];
+    while (value >= 0 && members_[id].size() < kMaxNodes) {
+      const std::set<int> inside(members_[id].begin(), members_[id].end());
+      const std::vector<int> more = closure(value, inside);
+      if (more.empty()) break;
+      for (const int n : more) assign(n, id);
+      const std::set<int> now(members_[id].begin(), members_[id].end());
+      value = leaving_value(more, now);
+    }
+  }
+
+  bool only_reader_is(int value, int id) const {
+    return !is_output_[value] && std::all_of(readers_[value].begin(), readers_[value].end(),
+                                             [&](int reader) { return group_[reader] == id; });
+  }
+
+  // Index maps in front of a matrix product, and maps in front of a row-wise operator, are read through.
+  void add_prologue(int node, int id) {
+    const bool anchor = traits_[node].op->pattern == ops::Pattern::anchor;
+    std::vector<int> open{node};
+    while (!open.empty() && members_[id].size() < kMaxNodes) {
+      const int n = open.back();
+      open.pop_back();
+      for (const int v : graph_.nodes[n].inputs) {
+        const int p = v < 0 ? -1 : producer_[v];
+        if (p < 0 || group_[p] >= 0 || !traits_[p].single_map || traits_[p].host || !only_reader_is(v, id)) continue;
+        if (graph_.nodes[p].outputs.size() != 1) continue;
+        const bool move = traits_[p].op->pattern == ops::Pattern::move;
+        const bool cheap = !traits_[p].expensive;
+        if (anchor ? !(move && reads_well(node, id, p)) : !(move || cheap)) continue;
+        assign(p, id);
+        open.push_back(p);
+      }
+    }
+  }
+
+  // Whether the anchor still reads its operands along straight lines when `extra` is inlined: linear indices, and a
+  // second operand that is contiguous along the columns.
+  bool reads_well(int node, int id, int extra) const {
+    std::vector<int> nodes = members_[id];
+    nodes.push_back(extra);
+    std::sort(nodes.begin(), nodes.end());
+    const Composed composed = compose(graph_, nodes);
+    const jit::Computation& c = composed.computation;
+    (void)node;
+    if (c.anchor.kind != jit::AnchorKind::matmul || c.stages.size() != 1) return false;
+    const jit::Stage& stage = c.stages[c.anchor.stage];
+    jit::Ranges ranges;
+    for (const jit::Axis& a : stage.axes) ranges[a.name] = {0, a.extent.bound - 1};
+    for (const jit::Axis& a : stage.reduce) ranges[a.name] = {0, a.extent.bound - 1};
+    bool well = true;
+    const auto check = [&](const jit::Expr& e) {
+      if (!e.is(jit::ExprKind::access)) return;
+      int64_t flat_step = 0, scale = 1;
+      const std::vector<jit::Extent>& extents = c.tensors[e->id].shape;
+      for (size_t i = e->args.size(); i-- > 0;) {
+        const jit::LinearForm form = jit::linear_form(jit::simplify(e->args[i], ranges));
+        for (const jit::LinearForm::Term& term : form.terms) well &= term.atom.is(jit::ExprKind::variable);
+        flat_step += scale * form.coefficient(stage.axes.back().name);
+        scale *= extents[i].bound;
+      }
+      well &= flat_step == 0 || flat_step == 1;
+    };
+    for (const jit::StateValue& value : stage.state) jit::visit(value.update, check);
+    return well;
+  }
+
+  void start_light(int node) {
+    const int id = static_cast<int>(members_.size());
+    assign(node, id);
+    std::vector<int> open{node};
+    while (!open.empty() && members_[id].size() < kMaxNodes) {
+      const int n = open.back();
+      open.pop_back();
+      for (const int v : graph_.nodes[n].inputs) {
+        const int p = v < 0 ? -1 : producer_[v];
+        if (p < 0 || group_[p] >= 0 || !traits_[p].single_map || traits_[p].host || !only_reader_is(v, id)) continue;
+        if (graph_.nodes[p].outputs.size() != 1) continue;
+        const bool repeats = elements(v) < elements(graph_.nodes[n].outputs[0]);
+        if (repeats && traits_[p].expensive) continue;
+        assign(p, id);
+        open.push_back(p);
+      }
+    }
+  }
+
+  // Groups in topological order, their nodes too.
+  std::vector<std::vector<int>> ordered() {
+    const size_t count = members_.size();
+    std::vector<std::set<int>> next(count);
+    std::vector<int> waiting(count, 0);
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      for (const int v : graph_.nodes[n].inputs) {
+        const int p = v < 0 ? -1 : producer_[v];
+        if (p < 0 || group_[p] == group_[n]) continue;
+        if (next[group_[p]].insert(group_[n]).second) ++waiting[group_[n]];
+      }
+    }
+    const auto later = [&](int a, int b) {
+      return *std::max_element(members_[a].begin(), members_[a].end()) >
+             *std::max_element(members_[b].begin(), members_[b].end());
+    };
+    std::priority_queue<int, std::vector<int>, decltype(later)> ready(later);
+    for (size_t g = 0; g < count; ++g) {
+      std::sort(members_[g].begin(), members_[g].end());
+      if (waiting[g] == 0) ready.push(static_cast<int>(g));
+    }
+    std::vector<std::vector<int>> result;
+    while (!ready.empty()) {
+      const int g = ready.top();
+      ready.pop();
+      result.push_back(members_[g]);
+      for (const int reader : next[g]) {
+        if (--waiting[reader] == 0) ready.push(reader);
+      }
+    }
+    if (result.size() != count)
+      throw Error(ErrorCode::internal, graph_.name + ": groups depend on each other in a cycle");
+    return result;
+  }
+
+  const Graph& graph_;
+  std::vector<NodeTraits> traits_;
+  std::vector<int> group_;
+  std::vector<std::vector<int>> readers_;
+  std::vector<int> producer_;
+  std::vector<bool> is_output_;
+  std::vector<std::vector<bool>> ancestors_;
+  std::vector<std::vector<int>> members_;
+};
+
+int64_t flops_of(const jit::Computation& c) {
+  int64_t flops = 0;
+  for (const jit::Stage& stage : c.stages) {
+    int64_t points = 1, reduced = 1;
+    for (const jit::Axis& axis : stage.axes) points *= axis.extent.bound;
+    for (const jit::Axis& axis : stage.reduce) reduced *= axis.extent.bound;
+    flops += stage.reduce.empty() ? points : 2 * points * reduced;
+  }
+  return flops;
+}
+
+}  // namespace
+
+std::vector<Group> form_groups(const Graph& graph) {
+  std::vector<Group> groups;
+  const std::vector<NodeTraits> traits = node_traits(graph);
+  for (std::vector<int>& nodes : Grouper(graph).partition()) {
+    Group group;
+    int head = nodes[0];
+    for (const int n : nodes) {
+      group.ops += (group.ops.empty() ? "" : "+") + graph.nodes[n].type;
+      if (traits[n].heavy && !traits[head].heavy) head = n;
+    }
+    group.name = graph.nodes[head].name;
+    group.host = traits[nodes[0]].host;
+    if (!group.host) {
+      Composed composed = compose(graph, nodes);
+      group.computation = std::move(composed.computation);
+      group.computation.name = group.name;
+      group.tensor_values = std::move(composed.tensor_values);
+      group.flops = flops_of(group.computation);
+    }
+    group.nodes = std::move(nodes);
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::string to_string(const std::vector<Group>& groups, const Graph& graph) {
+  std::string text;
+  for (const Group& group : groups) {
+    text += "group " + group.name + " (" + group.ops + ")" + (group.host ? " on the host" : "") + "\n";
+    for (size_t t = 0; t < group.tensor_values.size(); ++t) {
+      if (group.tensor_values[t] < 0) continue;
+      text += "  " + group.computation.tensors[t].name + " = " + graph.values[group.tensor_values[t]].name + "\n";
+    }
+    if (!group.host) text += jit::to_string(group.computation);
+  }
+  return text;
+}
+
+void verify(const std::vector<Group>& groups, const Graph& graph) {
+  std::vector<int> position(graph.nodes.size(), -1);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const int n : groups[g].nodes) {
+      if (position[n] >= 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in two groups");
+      position[n] = static_cast<int>(g);
+    }
+    if (!groups[g].host) jit::verify(groups[g].computation);
+  }
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (position[n] < 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in no group");
+    for (const int v : graph.nodes[n].inputs) {
+      const int p = v < 0 ? -1 : graph.producer(v);
+      if (p >= 0 && position[p] > position[n]) {
+        throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": its group runs before its operand's");
+      }
+    }
+  }
+}
+
+}  // namespace altrt::graph

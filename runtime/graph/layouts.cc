@@ -1,0 +1,237 @@
+#include "runtime/graph/layouts.h"
+
+#include <algorithm>
+#include <map>
+
+#include "jit/compile/stage_loops.h"
+
+namespace altrt::graph {
+
+namespace {
+
+using jit::AnchorKind;
+using jit::Computation;
+using jit::Layout;
+using jit::Role;
+
+constexpr int64_t kBlock = 16;  // channels a block: one AVX-512 or two AVX2 vectors of f32
+
+/// The layout of one value: channels in blocks, spatial dimensions with a border of zeros.
+struct ImageLayout {
+  int64_t block = 1;
+  std::vector<int64_t> lo, hi;  // per spatial dimension; empty = no border
+
+  Layout make(const Shape& shape) const {
+    Layout layout;
+    const int spatial = static_cast<int>(shape.size()) - 2;
+    if (block > 1) {
+      const int64_t rest = jit::round_up_to(shape[1], block) - shape[1];
+      if (rest) layout.pad(1, 0, rest, std::nullopt);
+      layout.split(1, {0, block});
+      std::vector<int64_t> order{0, 1};
+      for (int i = 0; i < spatial; ++i) order.push_back(i + 3);
+      order.push_back(2);
+      layout.reorder(order);
+    }
+    for (size_t i = 0; i < lo.size(); ++i) {
+      if (lo[i] || hi[i]) layout.pad(static_cast<int>(i) + 2, lo[i], hi[i], 0.0);
+    }
+    return layout;
+  }
+};
+
+bool is_image(const Shape& shape) { return shape.size() >= 3 && shape.size() <= 5; }
+
+int64_t power_of_two_divisor(int64_t n) {
+  int64_t block = 1;
+  while (block < kBlock && n % (block * 2) == 0) block *= 2;
+  return block;
+}
+
+// Channels a block for a convolution's output.
+int64_t conv_block(const Computation& c) {
+  const int64_t channels = c.tensors[c.stages[c.anchor.stage].outputs[0]].shape[1].bound;
+  const bool depthwise = c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups;
+  if (c.anchor.groups > 1 && !depthwise) {
+    const int64_t block = power_of_two_divisor(channels / c.anchor.groups);
+    return block >= 4 ? block : 1;
+  }
+  if (channels < 4) return 1;
+  return channels <= 8 ? 8 : kBlock;
+}
+
+class Chooser {
+ public:
+  Chooser(const Graph& graph, const std::vector<Group>& groups, const jit::Target& target)
+      : graph_(graph), groups_(groups), target_(target), images_(graph.values.size()), is_output_(graph.values.size()) {
+    for (const int v : graph.outputs) is_output_[v] = true;
+  }
+
+  Decisions choose() {
+    for (const Group& group : groups_) choose_blocks(group);
+    for (const Group& group : groups_) want_borders(group);
+    Decisions decisions;
+    for (const Group& group : groups_) decisions.push_back(decide(group));
+    return decisions;
+  }
+
+ private:
+  static bool heads_image(const Group& group, AnchorKind kind) {
+    const Computation& c = group.computation;
+    return !group.host && c.anchor.stage >= 0 && c.anchor.kind == kind && c.anchor.data >= 0 &&
+           group.tensor_values[c.anchor.data] >= 0 && c.tensors[c.anchor.data].type == DataType::f32;
+  }
+
+  const Shape& shape(int value) const { return graph_.values[value].shape; }
+  bool from_outside(int value) const {
+    return graph_.values[value].is_constant() ||
+           std::find(graph_.inputs.begin(), graph_.inputs.end(), value) != graph_.inputs.end();
+  }
+
+  void choose_blocks(const Group& group) {
+    const Computation& c = group.computation;
+    if (group.host) return;
+    int64_t block = 1;
+    if (heads_image(group, AnchorKind::conv)) {
+      const int data = group.tensor_values[c.anchor.data];
+      // A value that nothing image-like made still gets blocks when a convolution reads it.
+      if (!from_outside(data) && images_[data].block == 1 && shape(data)[1] >= 8) images_[data].block = kBlock;
+      block = conv_block(c);
+      if (c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups && c.anchor.groups > 1 &&
+          images_[data].block > 1) {
+        block = images_[data].block;
+      }
+    } else {
+      block = inherited_block(group);
+    }
+    for (size_t t = 0; t < group.tensor_values.size(); ++t) {
+      const int value = group.tensor_values[t];
+      if (value < 0 || c.tensors[t].role != Role::output || !is_image(shape(value))) continue;
+      if (c.tensors[t].type == DataType::f32 && !is_output_[value]) images_[value].block = block;
+    }
+  }
+
+  // The block of an operand that the group reads point by point, so that vectors stay whole.
+  int64_t inherited_block(const Group& group) const {
+    const Computation& c = group.computation;
+    if (c.stages.size() != 1) return 1;
+    const jit::Stage& stage = c.stages[0];
+    if (stage.axes.size() < 3) return 1;
+    int64_t block = 1;
+    for (const jit::Expr& e : jit::stage_accesses(stage)) {
+      const int value = group.tensor_values[e->id];
+      if (value < 0 || images_[value].block == 1 || e->args.size() != stage.axes.size()) continue;
+      const bool same_channel = e->args[1].is(jit::ExprKind::variable) && e->args[1]->name == stage.axes[1].name;
+      if (same_channel) block = std::max(block, images_[value].block);
+    }
+    return block;
+  }
+
+  void want_borders(const Group& group) {
+    if (!heads_image(group, AnchorKind::conv)) return;
+    const Computation& c = group.computation;
+    const int value = group.tensor_values[c.anchor.data];
+    ImageLayout& image = from_outside(value) ? outside_[value] : images_[value];
+    if (from_outside(value) && shape(value)[1] >= 8) image.block = kBlock;
+    const Shape& in = shape(value);
+    const Shape out = [&] {
+      Shape s;
+      for (const jit::Extent& e : c.tensors[c.stages[c.anchor.stage].outputs[0]].shape) s.push_back(e.bound);
+      return s;
+    }();
+    const size_t spatial = in.size() - 2;
+    image.lo.resize(spatial, 0);
+    image.hi.resize(spatial, 0);
+    for (size_t i = 0; i < spatial; ++i) {
+      const int64_t lo = c.anchor.pads[i];
+      const int64_t last =
+          (out[i + 2] - 1) * c.anchor.strides[i] - lo + c.anchor.dilations[i] * (c.anchor.kernel[i] - 1);
+      image.lo[i] = std::max(image.lo[i], lo);
+      image.hi[i] = std::max(image.hi[i], last - (in[i + 2] - 1));
+    }
+  }
+
+  Layout value_layout(const Group& group, size_t tensor) const {
+    const int value = group.tensor_values[tensor];
+    if (!is_image(shape(value))) return {};
+    const bool anchor_data =
+        heads_image(group, AnchorKind::conv) && static_cast<int>(tensor) == group.computation.anchor.data;
+    const auto outside = outside_.find(value);
+    if (anchor_data && outside != outside_.end()) return outside->second.make(shape(value));
+    if (is_output_[value] && !anchor_data) return {};
+    return images_[value].make(shape(value));
+  }
+
+  jit::GroupDecision decide(const Group& group) const {
+    jit::GroupDecision decision;
+    if (group.host) {
+      decision.provider = "host";
+      return decision;
+    }
+    const Computation& c = group.computation;
+    jit::FixedLayouts fixed;
+    for (size_t t = 0; t < group.tensor_values.size(); ++t) {
+      if (group.tensor_values[t] < 0 || c.tensors[t].role == Role::constant) continue;
+      const Layout layout = image_output(group, t) ? output_image(group, t) : value_layout(group, t);
+      if (!layout.is_plain()) fixed[c.tensors[t].name] = layout;
+    }
+    decision.layouts = jit::default_layouts(c, target_, fixed);
+    decision.schedule = jit::default_schedule(c, decision.layouts, target_);
+    return decision;
+  }
+
+  // A convolution whose output leaves the graph still computes in blocks; the plan converts.
+  bool image_output(const Group& group, size_t tensor) const {
+    const int value = group.tensor_values[tensor];
+    return group.computation.tensors[tensor].role == Role::output && is_output_[value] &&
+           heads_image(group, AnchorKind::conv);
+  }
+  Layout output_image(const Group& group, size_t tensor) const {
+    ImageLayout image;
+    image.block = conv_block(group.computation);
+    return image.make(shape(group.tensor_values[tensor]));
+  }
+
+  const Graph& graph_;
+  const std::vector<Group>& groups_;
+  const jit::Target& target_;
+  std::vector<ImageLayout> images_;     // of values made inside the graph
+  std::map<int, ImageLayout> outside_;  // of inputs, as convolutions want to read them
+  std::vector<bool> is_output_;
+};
+
+}  // namespace
+
+Decisions default_decisions(const Graph& graph, const std::vector<Group>& groups, const jit::Target& target) {
+  return Chooser(graph, groups, target).choose();
+}
+
+std::string layouts_to_string(const Graph& graph, const std::vector<Group>& groups, const Decisions& decisions) {
+  std::string text;
+  std::map<int, Layout> made;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    text += "group " + groups[g].name + " (" + groups[g].ops + ")\n";
+    for (size_t t = 0; t < groups[g].tensor_values.size(); ++t) {
+      const int value = groups[g].tensor_values[t];
+      if (value < 0) continue;
+      const jit::TensorDecl& tensor = groups[g].computation.tensors[t];
+      const Layout& layout = jit::layout_of(groups[g].computation, static_cast<int>(t), decisions[g].layouts);
+      const char* verb = tensor.role == Role::output ? "writes" : tensor.role == Role::constant ? "packs" : "reads";
+      text += std::string("  ") + verb + " " + tensor.name + " = " + graph.values[value].name + " " +
+              to_string(graph.values[value].shape) + ": " + (layout.is_plain() ? "row-major" : to_string(layout)) +
+              "\n";
+      if (tensor.role == Role::output) {
+        made[value] = layout;
+        const bool leaves = std::find(graph.outputs.begin(), graph.outputs.end(), value) != graph.outputs.end();
+        if (leaves && !layout.is_plain()) text += "    conversion: graph outputs are row-major\n";
+      }
+      if (tensor.role == Role::input && !(made[value] == layout)) {
+        text += "    conversion: its writer makes " +
+                std::string(made[value].is_plain() ? "row-major" : to_string(made[value])) + "\n";
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace altrt::graph
