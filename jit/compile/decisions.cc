@@ -54,6 +54,6 @@ GroupDecision parse_decision(const std::string& text) {
   return decision;
 }
 
-uint64_t hash(const GroupDecision& decision) { return base::hash_bytes(to_string(decision)); }
+uint64_t hash(const GroupDecision& decision) { return base::Hasher().add(to_string(decision)).value(); }
 
 }  // namespace altrt::jit

@@ -103,7 +103,7 @@ StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const
 namespace {
 
 // Root axes that every intermediate read by `root` is indexed with directly.
-std::set<std::string> shared_axes(const Computation& c, const Stage& root, const std::set<int>& intermediates) {
+std::set<std::string> shared_axes(const Stage& root, const std::set<int>& intermediates) {
   std::set<std::string> shared;
   for (const Axis& axis : root.axes) shared.insert(axis.name);
   for (const Expr& e : stage_accesses(root)) {
@@ -148,7 +148,7 @@ bool schedule_rows(const Computation& c, const Layouts& layouts, const Target& t
     if (c.stages[i].reduce.size() > 1) return false;
   }
   if (!layout_of(c, root.outputs[0], layouts).is_plain()) return false;
-  const std::set<std::string> shared = shared_axes(c, root, intermediates);
+  const std::set<std::string> shared = shared_axes(root, intermediates);
   size_t prefix = 0;
   while (prefix < root.axes.size() && shared.count(root.axes[prefix].name)) ++prefix;
   if (prefix == 0 || prefix != shared.size() || prefix == root.axes.size()) return false;

@@ -218,8 +218,8 @@ std::string layouts_to_string(const Graph& graph, const std::vector<Group>& grou
       const Layout& layout = jit::layout_of(groups[g].computation, static_cast<int>(t), decisions[g].layouts);
       const char* verb = tensor.role == Role::output ? "writes" : tensor.role == Role::constant ? "packs" : "reads";
       text += std::string("  ") + verb + " " + tensor.name + " = " + graph.values[value].name + " " +
-              to_string(graph.values[value].shape) + ": " + (layout.is_plain() ? "row-major" : to_string(layout)) +
-              "\n";
+              altrt::to_string(graph.values[value].shape) + ": " +
+              (layout.is_plain() ? "row-major" : to_string(layout)) + "\n";
       if (tensor.role == Role::output) {
         made[value] = layout;
         const bool leaves = std::find(graph.outputs.begin(), graph.outputs.end(), value) != graph.outputs.end();
