@@ -1,4 +1,5 @@
-// Computation: what the compiler sees of a fusion group. Tensors and stages in topological order; no loops, no layouts, no storage.
+// Computation: what the compiler sees of a fusion group. Tensors and stages in topological order; no loops, no layouts,
+// no storage.
 #pragma once
 
 #include <map>
@@ -10,8 +11,8 @@
 
 namespace altrt::jit {
 
-/// An extent that is constant, or known only at run time with an upper bound. Only the outermost axis of a tensor or stage may be symbolic; its
-/// value arrives in the kernel's `sizes[size_index]`.
+/// An extent that is constant, or known only at run time with an upper bound. Only the outermost axis of a tensor or
+/// stage may be symbolic; its value arrives in the kernel's `sizes[size_index]`.
 struct Extent {
   int64_t bound = 0;
   int size_index = -1;  // -1: the extent is `bound`
@@ -28,10 +29,10 @@ struct Extent {
 };
 
 enum class Role : uint8_t {
-  input,         // given by the caller
-  constant,      // an input whose contents never change: may be packed once
-  output,        // written by exactly one stage per element
-  intermediate   // lives inside the group
+  input,        // given by the caller
+  constant,     // an input whose contents never change: may be packed once
+  output,       // written by exactly one stage per element
+  intermediate  // lives inside the group
 };
 
 struct TensorDecl {
@@ -42,7 +43,8 @@ struct TensorDecl {
 };
 
 struct Axis {
-  std::string name;  // unique within the Computation; conventional names: n c h w d (spatial), o i (channels), kd kh kw, m k b
+  std::string
+      name;  // unique within the Computation; conventional names: n c h w d (spatial), o i (channels), kd kh kw, m k b
   Extent extent;
 };
 
@@ -54,16 +56,17 @@ struct StateValue {
   Expr combine;  // new value from state(0..) and other(0..); may be absent: then the reduction can't be split
 };
 
-/// One stage computes, for every point of its spatial axes, the state over all points of the reduction axes and from it one result per output tensor.
-/// Reduction axes run in order, the first outermost; implementations may run them in another order.
+/// One stage computes, for every point of its spatial axes, the state over all points of the reduction axes and from it
+/// one result per output tensor. Reduction axes run in order, the first outermost; implementations may run them in
+/// another order.
 struct Stage {
   std::string name;  // unique within the Computation
   std::vector<Axis> axes;
   std::vector<Axis> reduce;
   std::vector<StateValue> state;  // empty exactly when `reduce` is empty
   std::vector<int> outputs;       // tensor numbers; all outputs share shape and store index
-  /// Where the point is written: one index per output dimension, affine in `axes`. Usually the axes themselves; a slice of a shared output
-  /// (concat) adds an offset, a sub-lattice (transposed convolution by phases) multiplies.
+  /// Where the point is written: one index per output dimension, affine in `axes`. Usually the axes themselves; a slice
+  /// of a shared output (concat) adds an offset, a sub-lattice (transposed convolution by phases) multiplies.
   Exprs store;
   Exprs results;  // one per output: from state(k), accesses and axes
 };
@@ -90,7 +93,7 @@ struct Computation {
   Anchor anchor;
   std::string algorithm = "direct";
 
-  int add_tensor(TensorDecl decl);            // returns its number
+  int add_tensor(TensorDecl decl);                 // returns its number
   int find_tensor(const std::string& name) const;  // -1 if absent
   int find_stage(const std::string& name) const;   // -1 if absent
   /// The stages that write tensor t (several for slices of a concat); empty for inputs and constants.
@@ -101,9 +104,10 @@ struct Computation {
   std::vector<int> with_role(Role role) const;
 };
 
-/// Throws Error(internal) naming stage and field unless: names are unique, stages topological, every access has the tensor's rank and type and provably
-/// stays inside (under enclosing select conditions), stores cover every element of each output exactly once (boxes and sub-lattices), types agree,
-/// state/reduce are consistent, symbolic extents are outermost only.
+/// Throws Error(internal) naming stage and field unless: names are unique, stages topological, every access has the
+/// tensor's rank and type and provably stays inside (under enclosing select conditions), stores cover every element of
+/// each output exactly once (boxes and sub-lattices), types agree, state/reduce are consistent, symbolic extents are
+/// outermost only.
 void verify(const Computation& c);
 /// Readable text, golden-tested: tensors, then stages as "out[n, o, h, w] = relu(sum(...))".
 std::string to_string(const Computation& c);
@@ -112,10 +116,12 @@ uint64_t hash(const Computation& c);
 
 // --- functions Computation -> Computation used when groups are formed ---
 
-/// Inlines pure-map stage `producer` into every reader and removes it and its tensor. Error(internal) if it has reduction axes or writes an output.
+/// Inlines pure-map stage `producer` into every reader and removes it and its tensor. Error(internal) if it has
+/// reduction axes or writes an output.
 Computation inline_stage(const Computation& c, int producer);
-/// Merges pure-map stage `consumer`, whose reads of `producer`'s output are all at its own point (identity or a permutation/reshape-free map), into the
-/// producer's results: the epilogue. Returns false and leaves `c` alone if the shapes of the iteration differ.
+/// Merges pure-map stage `consumer`, whose reads of `producer`'s output are all at its own point (identity or a
+/// permutation/reshape-free map), into the producer's results: the epilogue. Returns false and leaves `c` alone if the
+/// shapes of the iteration differ.
 bool merge_epilogue(Computation& c, int producer, int consumer);
 /// Drops stages and tensors that no output needs; renumbers.
 Computation prune(const Computation& c);

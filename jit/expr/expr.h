@@ -1,8 +1,8 @@
 // Expressions: the scalar bodies and the indices of a Computation and of a loop nest.
 //
-// An Expr is an immutable, shared tree. Integer expressions (i64) are quasi-affine where they index memory: sums and products by
-// constants of variables, with floor division and modulus by positive constants, minimum and maximum, constant tables, and
-// data-dependent loads ("opaque" indices). The same type holds float and boolean bodies.
+// An Expr is an immutable, shared tree. Integer expressions (i64) are quasi-affine where they index memory: sums and
+// products by constants of variables, with floor division and modulus by positive constants, minimum and maximum,
+// constant tables, and data-dependent loads ("opaque" indices). The same type holds float and boolean bodies.
 #pragma once
 
 #include <cstdint>
@@ -17,32 +17,49 @@
 namespace altrt::jit {
 
 enum class ExprKind : uint8_t {
-  constant,   // integers and booleans in `int_value`, floats in `float_value`
-  variable,   // `name`: an axis or loop variable, always i64
+  constant,  // integers and booleans in `int_value`, floats in `float_value`
+  variable,  // `name`: an axis or loop variable, always i64
   // binary; both arguments and the result have one type
-  add, sub, mul,
+  add,
+  sub,
+  mul,
   div,        // true division for floats; truncating for integers (division by zero gives 0)
   floor_div,  // integers only; divisor is a positive constant where it occurs in an index
   floor_mod,  // integers: result in [0, d) for d > 0
-  min, max,   // floats: if either argument is NaN the result is NaN; of equal arguments (+0, -0) the first
+  min,
+  max,  // floats: if either argument is NaN the result is NaN; of equal arguments (+0, -0) the first
   // comparisons: boolean result. A comparison with NaN is false, but ne is true.
-  eq, ne, lt, le,
-  logical_and, logical_or, logical_not,
-  select,     // select(condition, a, b): an access inside the branch not taken is not performed
-  cast,       // to `type`; float to integer truncates and saturates; anything to boolean is (x != 0)
+  eq,
+  ne,
+  lt,
+  le,
+  logical_and,
+  logical_or,
+  logical_not,
+  select,  // select(condition, a, b): an access inside the branch not taken is not performed
+  cast,    // to `type`; float to integer truncates and saturates; anything to boolean is (x != 0)
   // unary and ternary float functions with one meaning in evaluator, LLVM and CUDA
-  neg, abs, sqrt, floor, ceil,
-  round_even, // to nearest integer, ties to even
-  fma,        // a * b + c rounded once
-  bitcast,    // same width: f32 <-> i32
-  shift_left, shift_right,  // i32 and i64, by a constant in [0, width); the right shift is arithmetic
+  neg,
+  abs,
+  sqrt,
+  floor,
+  ceil,
+  round_even,  // to nearest integer, ties to even
+  fma,         // a * b + c rounded once
+  bitcast,     // same width: f32 <-> i32
+  shift_left,
+  shift_right,  // i32 and i64, by a constant in [0, width); the right shift is arithmetic
   // elementary functions; expand_math() (math.h) turns them into the operations above before code is made
-  exp, log, tanh, erf, sigmoid,
-  call,       // helper function `name` from the fixed table in math.h (pow, sin, ...): scalar, same code everywhere
-  access,     // element `args` of tensor (Computation) or buffer (nest) number `id`
-  state,      // reduction state value number `id` of the enclosing stage
-  other,      // in StateValue::combine: the second partial state's value number `id`
-  table       // constant table `table`, at one integer index that must lie inside
+  exp,
+  log,
+  tanh,
+  erf,
+  sigmoid,
+  call,    // helper function `name` from the fixed table in math.h (pow, sin, ...): scalar, same code everywhere
+  access,  // element `args` of tensor (Computation) or buffer (nest) number `id`
+  state,   // reduction state value number `id` of the enclosing stage
+  other,   // in StateValue::combine: the second partial state's value number `id`
+  table    // constant table `table`, at one integer index that must lie inside
 };
 
 class Expr;
@@ -82,7 +99,8 @@ class Expr {
   std::shared_ptr<const ExprNode> node_;
 };
 
-// --- makers: fold constants and drop neutral elements of integer arithmetic, check types (Error(internal) on a mismatch) ---
+// --- makers: fold constants and drop neutral elements of integer arithmetic, check types (Error(internal) on a
+// mismatch) ---
 Expr variable(const std::string& name);
 Expr constant_int(DataType type, int64_t value);
 Expr constant_float(DataType type, double value);
@@ -127,8 +145,8 @@ int compare(const Expr& a, const Expr& b);
 uint64_t hash(const Expr& e);
 /// C-like text: "(h*2 + kh - 1)", "x[n, c, h]" with names from `tensor_names` (else "t3").
 std::string to_string(const Expr& e, const std::vector<std::string>* tensor_names = nullptr);
-/// Rebuilds bottom-up; `f` sees each node after its arguments were rewritten and returns its replacement. Called once per distinct node: what was
-/// shared stays shared, and time is linear in the number of distinct nodes.
+/// Rebuilds bottom-up; `f` sees each node after its arguments were rewritten and returns its replacement. Called once
+/// per distinct node: what was shared stays shared, and time is linear in the number of distinct nodes.
 Expr rewrite(const Expr& e, const std::function<Expr(const Expr&)>& f);
 /// Calls `f` once on every distinct node, parents first.
 void visit(const Expr& e, const std::function<void(const Expr&)>& f);

@@ -8,12 +8,13 @@
 
 namespace altrt::jit {
 
-/// Replaces exp, log, tanh, erf and sigmoid by one polynomial each (f32: at most 2 ulp for exp and log, 4 ulp for the others over the whole range;
-/// NaN, infinities, overflow and underflow as in libm; f64: a helper call), so that the evaluator, LLVM and CUDA give equal bits.
+/// Replaces exp, log, tanh, erf and sigmoid by one polynomial each (f32: at most 2 ulp for exp and log, 4 ulp for the
+/// others over the whole range; NaN, infinities, overflow and underflow as in libm; f64: a helper call), so that the
+/// evaluator, LLVM and CUDA give equal bits.
 Expr expand_math(const Expr& e);
 
-/// Replaces exp, log, tanh, erf, sigmoid, sqrt, true division and helper calls by exact stand-ins on small integers (cheap, injective enough to
-/// expose a wrong index), for the gate's run on exact data.
+/// Replaces exp, log, tanh, erf, sigmoid, sqrt, true division and helper calls by exact stand-ins on small integers
+/// (cheap, injective enough to expose a wrong index), for the gate's run on exact data.
 Expr surrogate_math(const Expr& e);
 
 /// A scalar helper that `call` expressions may name. Code generators bind the address as an absolute symbol.

@@ -87,6 +87,11 @@ Expr Analyzer::simplify_node(const Expr& e) {
       break;
     case ExprKind::table:
       return simplify_table(e);
+    case ExprKind::logical_not: {
+      const Expr a = simplify(e->args[0]);
+      if (!(a.is(ExprKind::lt) || a.is(ExprKind::le)) || a->args[0]->type != DataType::i64) break;
+      return simplify(a.is(ExprKind::lt) ? le(a->args[1], a->args[0]) : lt(a->args[1], a->args[0]));
+    }
     default:
       break;
   }

@@ -56,8 +56,9 @@ LinearForm add_scaled(const LinearForm& a, const LinearForm& b, int64_t factor);
 /// Simplifies integer and boolean sub-expressions by the ranges: floor_div and floor_mod of (a*F + b) with 0 <= b < F,
 /// nested division, comparisons decided by bounds, selects and min/max with known outcome, constant table look-ups;
 /// floats only where bits are kept (x*1, select on a constant; never x*0 unless the 0 comes from a constant table,
-/// never x+0). Branches of a select are simplified under its condition. Idempotent. For many expressions under one set
-/// of ranges an Analyzer (analysis.h) is faster.
+/// never x+0). Branches of a select are simplified under its condition. Idempotent where no
+/// condition is involved (a condition that became simpler may tell more at a second call). For many expressions under
+/// one set of ranges an Analyzer (analysis.h) is faster.
 Expr simplify(const Expr& e, const Ranges& ranges, const Facts& facts = {});
 
 /// True if `condition` holds for all values in `ranges` where `facts` hold (false = not proven).

@@ -123,6 +123,9 @@ LinearForm Analyzer::divide(LinearForm a, int64_t divisor) {
   split_by(a, divisor, quotient, rest);
   reduce_rest(quotient, rest, divisor);
   if (const auto q = common_quotient(interval_of(rest), divisor)) return add_scaled(quotient, constant_form(*q), 1);
+  if (LinearForm shorter = recompose(rest); shorter.terms.size() < rest.terms.size()) {
+    return add_scaled(quotient, divide(std::move(shorter), divisor), 1);
+  }
   for (const int64_t g : common_factors(rest, divisor)) {
     if (const auto inner = floor_by(rest, g)) return add_scaled(quotient, divide(*inner, divisor / g), 1);
   }
@@ -161,6 +164,9 @@ LinearForm Analyzer::modulo(LinearForm a, int64_t divisor) {
   reduce_rest(quotient, rest, divisor);
   if (const auto q = common_quotient(interval_of(rest), divisor)) {
     return add_scaled(rest, constant_form(*q), -divisor);
+  }
+  if (LinearForm shorter = recompose(rest); shorter.terms.size() < rest.terms.size()) {
+    return modulo(std::move(shorter), divisor);
   }
   for (const int64_t g : common_factors(rest, divisor)) {
     const auto inner = floor_by(rest, g);
