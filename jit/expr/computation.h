@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jit/expr/expr.h"
+#include "jit/expr/simplify.h"
 
 namespace altrt::jit {
 
@@ -131,5 +132,7 @@ Computation prune(const Computation& c);
 Exprs variables(const std::vector<Axis>& axes);
 /// True where `lo <= e < hi`.
 Expr in_range(const Expr& e, int64_t lo, int64_t hi);
+/// Ranges of all axes of the stage, spatial and reduction, symbolic ones up to their bound.
+Ranges axis_ranges(const Stage& s);
 
 }  // namespace altrt::jit
