@@ -1,0 +1,95 @@
+#include "runtime/session/options.h"
+
+#include <altrt/error.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/base/cpu_info.h"
+#include "runtime/graph/graph.h"
+
+namespace altrt::session {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr int kMaxSpinUs = 1'000'000;
+
+[[noreturn]] void fail(const std::string& message, ErrorCode code = ErrorCode::invalid_argument) {
+  throw Error(code, message);
+}
+
+std::string list(const std::set<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + ("'" + name + "'");
+  return text.empty() ? "none" : text;
+}
+
+void check_range(const std::string& option, int64_t value, int64_t high) {
+  if (value < 0 || value > high) {
+    fail("option " + option + " is " + std::to_string(value) + "; it must be 0 to " + std::to_string(high));
+  }
+}
+
+void check_device(Device device) {
+  if (device != Device::cuda) return;
+  fail("option device: this build of libaltrt has no CUDA back end (jit/gpu); use the device cpu",
+       ErrorCode::unavailable);
+}
+
+void check_providers(const std::vector<std::string>& providers) {
+  static const std::set<std::string> known{"own", "onednn"};
+  for (const std::string& provider : providers) {
+    if (!known.contains(provider)) {
+      fail("option providers: there is no provider '" + provider + "'; there are " + list(known));
+    }
+  }
+}
+
+void check_shapes(const SessionOptions& options, const graph::Graph& graph) {
+  std::set<std::string> inputs, symbols;
+  for (const int number : graph.inputs) {
+    const graph::Value& value = graph.values[static_cast<size_t>(number)];
+    inputs.insert(value.name);
+    for (const std::string& symbol : value.symbols) {
+      if (!symbol.empty()) symbols.insert(symbol);
+    }
+    const auto shape = options.input_shapes.find(value.name);
+    if (shape == options.input_shapes.end()) continue;
+    if (shape->second.size() != value.shape.size()) {
+      fail("option input_shapes: input '" + value.name + "' of " + graph.name + " has " +
+           std::to_string(value.shape.size()) + " dimensions, but " + to_string(shape->second) + " was given");
+    }
+    element_count(shape->second);
+  }
+  for (const auto& [name, shape] : options.input_shapes) {
+    if (!inputs.contains(name)) {
+      fail("option input_shapes: " + graph.name + " has no input '" + name + "'; it has " + list(inputs));
+    }
+  }
+  for (const auto& [name, extent] : options.dimensions) {
+    if (!symbols.contains(name)) {
+      fail("option dimensions: " + graph.name + " has no symbolic dimension '" + name + "'; it has " + list(symbols));
+    }
+    if (extent < 0) fail("option dimensions: '" + name + "' is " + std::to_string(extent));
+  }
+}
+
+}  // namespace
+
+void check_options(const SessionOptions& options, const Model& model) {
+  check_range("threads", options.threads, kMaxThreads);
+  check_range("spin_microseconds", options.spin_microseconds, kMaxSpinUs);
+  check_range("tuning.budget", options.tuning.budget.count(), INT64_MAX);
+  check_range("tuning.max_trials", options.tuning.max_trials, INT64_MAX);
+  check_device(options.device);
+  check_providers(options.providers);
+  check_shapes(options, model.graph());
+}
+
+int thread_count(const SessionOptions& options) {
+  return options.threads > 0 ? options.threads : std::min(base::available_threads(), kMaxThreads);
+}
+
+}  // namespace altrt::session

@@ -1,0 +1,174 @@
+#include <memory>
+#include <utility>
+
+#include "runtime/base/log.h"
+#include "runtime/base/trace.h"
+#include "runtime/graph/graph.h"
+#include "runtime/plan/build.h"
+#include "runtime/session/inspect.h"
+#include "runtime/session/options.h"
+#include "runtime/session/stages.h"
+#include "runtime/session/state.h"
+
+namespace altrt {
+namespace {
+
+constexpr size_t kIdleContexts = 4;
+
+base::LogScope log_to(const SessionOptions& options) {
+  if (!options.log) return {nullptr, base::LogLevel::off};
+  const auto sink = [hook = options.log](base::LogLevel level, std::string_view message) {
+    const LogLevel levels[] = {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error, LogLevel::error};
+    hook(levels[static_cast<size_t>(level)], std::string(message));
+  };
+  return {sink, base::LogLevel::debug};
+}
+
+// Names as the model gives them, types and shapes as the simplified graph has them.
+std::vector<ValueInfo> describe(const graph::Graph& model, const std::vector<int>& names, const graph::Graph& graph,
+                                const std::vector<int>& values) {
+  std::vector<ValueInfo> infos;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const graph::Value& value = graph.values[static_cast<size_t>(values.at(i))];
+    infos.push_back({model.values[static_cast<size_t>(names[i])].name, value.type, value.shape,
+                     std::vector<std::string>(value.shape.size())});
+  }
+  return infos;
+}
+
+std::string shapes_of(const std::vector<ValueInfo>& values) {
+  std::string text;
+  for (const ValueInfo& value : values) text += value.name + to_string(value.shape) + " ";
+  return text;
+}
+
+}  // namespace
+
+Session::State::State(const SessionOptions& options_in)
+    : options(options_in),
+      team(session::thread_count(options_in), options_in.spin_microseconds),
+      target(jit::host_target()) {
+  info.threads = team.threads();
+}
+
+Session::Session(const Model& model, const SessionOptions& options) {
+  const base::LogScope log_scope = log_to(options);
+  session::check_options(options, model);
+  auto state = std::make_shared<State>(options);
+
+  base::Stopwatch watch;
+  auto graph =
+      std::make_shared<const graph::Graph>(graph::simplify(model.graph(), options.input_shapes, options.dimensions));
+  session::check_stage(
+      "graph", [&] { graph::verify(*graph); }, [&] { return graph::to_string(*graph); });
+  std::vector<graph::Group> groups = graph::form_groups(*graph);
+  session::check_stage(
+      "groups", [&] { graph::verify(groups, *graph); }, [&] { return graph::to_string(groups, *graph); });
+  state->info.graph_ms = watch.milliseconds();
+
+  graph::Decisions decisions = session::choose_decisions(*graph, groups, state->target, options);
+  session::check_stage(
+      "layouts", [] {}, [&] { return graph::layouts_to_string(*graph, groups, decisions); });
+  session::print_code(groups, decisions, state->target);
+
+  watch = {};
+  const session::CompiledGroups compiled = session::compile_groups(groups, decisions, state->target, state->team);
+  std::vector<plan::GroupCode> code = session::load_groups(compiled, groups);
+  state->info.compile_ms = watch.milliseconds();
+  state->info.kernels_compiled = compiled.kernels();
+
+  auto interface = std::make_shared<session::Interface>();
+  interface->model = model.name();
+  interface->inputs = describe(model.graph(), model.graph().inputs, *graph, graph->inputs);
+  interface->outputs = describe(model.graph(), model.graph().outputs, *graph, graph->outputs);
+  const auto weights = plan::weight_store(model.shared_graph(), shapes_of(interface->inputs));
+  state->graph_text = graph::to_string(*graph);
+  state->plan = std::make_shared<const plan::Plan>(
+      plan::build_plan({graph, std::move(groups), std::move(decisions), std::move(code)}, *weights, state->team));
+  state->weights = weights;
+  state->interface = std::move(interface);
+  state->info.plan = state->plan->kernels;
+  for (const plan::Step& step : state->plan->steps) state->info.kernels += step.kind == plan::StepKind::kernel;
+  state_ = std::move(state);
+}
+
+Session::~Session() = default;
+Session::Session(const Session&) = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session other) noexcept {
+  state_ = std::move(other.state_);
+  return *this;
+}
+
+std::vector<ValueInfo> Session::inputs() const { return state_->interface->inputs; }
+std::vector<ValueInfo> Session::outputs() const { return state_->interface->outputs; }
+SessionInfo Session::info() const { return state_->info; }
+
+Context Session::context() const {
+  return Context(std::make_unique<Context::State>(state_->interface, state_->plan, state_->team.threads()));
+}
+
+std::unique_ptr<Context::State> Session::State::take_context() const {
+  {
+    const std::lock_guard lock(idle_mutex_);
+    if (!idle_.empty()) {
+      std::unique_ptr<Context::State> context = std::move(idle_.back());
+      idle_.pop_back();
+      return context;
+    }
+  }
+  return std::make_unique<Context::State>(interface, plan, team.threads());
+}
+
+void Session::State::give_back(std::unique_ptr<Context::State> context) const {
+  context->unbind();
+  const std::lock_guard lock(idle_mutex_);
+  if (idle_.size() < kIdleContexts && options.memory != Memory::lean) idle_.push_back(std::move(context));
+}
+
+void Session::State::check(const Context::State* context) const {
+  if (context && context->interface == interface) return;
+  throw Error(ErrorCode::invalid_argument,
+              context ? "this context belongs to another session of " + context->interface->model
+                      : "this context was moved from");
+}
+
+void Session::run(Context& context) const {
+  state_->check(context.state_.get());
+  if (context.state_->changed) context.state_->apply_bindings();
+  base::Team::Lease lease = state_->lease();
+  context.state_->memory.run(lease);
+}
+
+std::vector<double> Session::profile(Context& context) const {
+  state_->check(context.state_.get());
+  if (context.state_->changed) context.state_->apply_bindings();
+  std::vector<double> milliseconds(state_->plan->kernels.size(), 0.0);
+  base::Team::Lease lease = state_->lease();
+  context.state_->memory.profile(lease, milliseconds);
+  return milliseconds;
+}
+
+std::map<std::string, Tensor> Session::run(const std::map<std::string, TensorView>& inputs) const {
+  Context context(state_->take_context());
+  std::map<std::string, Tensor> outputs;
+  for (const auto& [name, view] : inputs) {
+    if (session::find(state_->interface->inputs, name) < 0) {
+      throw Error(ErrorCode::invalid_argument, state_->interface->model + " has no input '" + name + "'");
+    }
+    context.bind(name, view);
+  }
+  for (const ValueInfo& info : state_->interface->outputs) {
+    Tensor& output = outputs[info.name] = Tensor(info.type, info.shape);
+    context.bind(info.name, output.view());
+  }
+  run(context);
+  state_->give_back(std::move(context.state_));
+  return outputs;
+}
+
+std::string Session::inspect(const std::string& stage) const {
+  return session::inspect(stage, *state_->plan, state_->graph_text, state_->target);
+}
+
+}  // namespace altrt

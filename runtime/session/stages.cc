@@ -1,0 +1,126 @@
+#include "runtime/session/stages.h"
+
+#include <altrt/error.h>
+
+#include <exception>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "jit/compile/canonical.h"
+#include "jit/cpu/cpu.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/trace.h"
+
+namespace altrt::session {
+namespace {
+
+// The same group by another algorithm: it keeps the layouts that its neighbours see.
+jit::GroupDecision with_algorithm(const jit::GroupDecision& decision, const jit::Computation& c,
+                                  const std::string& algorithm, const jit::Target& target) {
+  const jit::Computation changed = jit::apply_algorithm(c, algorithm);
+  jit::FixedLayouts fixed;
+  for (const jit::TensorDecl& tensor : changed.tensors) {
+    if (tensor.role != jit::Role::input && tensor.role != jit::Role::output) continue;
+    const auto found = decision.layouts.find(tensor.name);
+    fixed[tensor.name] = found == decision.layouts.end() ? jit::Layout{} : found->second;
+  }
+  jit::GroupDecision other = decision;
+  other.algorithm = algorithm;
+  other.layouts = jit::default_layouts(changed, target, fixed);
+  for (const auto& [tensor, layout] : fixed) other.layouts[tensor] = layout;
+  other.schedule = jit::default_schedule(changed, other.layouts, target);
+  return other;
+}
+
+// Groups with equal keys can use each other's code.
+std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision) {
+  return base::hex(jit::hash(c)) + "\n" + jit::to_string(jit::canonical(decision, c));
+}
+
+}  // namespace
+
+graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
+                                  const jit::Target& target, const SessionOptions& options) {
+  graph::Decisions decisions = graph::default_decisions(graph, groups, target);
+  if (options.algorithm.empty()) return decisions;
+  std::set<std::string> known{"direct"};
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g].host) continue;
+    for (const std::string& algorithm : jit::algorithms(groups[g].computation)) {
+      known.insert(algorithm);
+      if (algorithm != options.algorithm || algorithm == decisions[g].algorithm) continue;
+      decisions[g] = with_algorithm(decisions[g], groups[g].computation, algorithm, target);
+    }
+  }
+  if (!known.contains(options.algorithm)) {
+    std::string list;
+    for (const std::string& name : known) list += (list.empty() ? "" : ", ") + ("'" + name + "'");
+    throw Error(ErrorCode::invalid_argument, "option algorithm: no group of " + graph.name + " can use '" +
+                                                 options.algorithm + "'; there are " + list);
+  }
+  return decisions;
+}
+
+int CompiledGroups::kernels() const {
+  size_t count = 0;
+  for (const auto& group : compiled) count += group->kernels.size();
+  return static_cast<int>(count);
+}
+
+CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
+                              const jit::Target& target, base::Team& team) {
+  CompiledGroups result;
+  std::map<std::string, int> known;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    int number = -1;
+    if (!groups[g].host) {
+      const int next = static_cast<int>(result.sources.size());
+      number = known.emplace(code_key(groups[g].computation, decisions[g]), next).first->second;
+      if (number == next) result.sources.push_back(static_cast<int>(g));
+    }
+    result.of_group.push_back(number);
+  }
+  result.compiled.resize(result.sources.size());
+  std::vector<std::exception_ptr> errors(result.sources.size());
+  const auto compile_one = [&](size_t number) {
+    const base::TraceScope trace("compile group");
+    const auto source = static_cast<size_t>(result.sources[number]);
+    try {
+      result.compiled[number] = std::make_shared<jit::CompiledGroup>(
+          jit::compile(groups[source].computation, decisions[source], target, "altrt_g" + std::to_string(source)));
+    } catch (...) {
+      errors[number] = std::current_exception();
+    }
+  };
+  team.run(static_cast<int64_t>(result.sources.size()), 1, [&](int64_t first, int64_t last, int) {
+    for (int64_t number = first; number < last; ++number) compile_one(static_cast<size_t>(number));
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+  return result;
+}
+
+std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups) {
+  std::vector<jit::KernelObject> objects;
+  std::vector<size_t> first_kernel;
+  for (const auto& group : compiled.compiled) {
+    first_kernel.push_back(objects.size());
+    for (const jit::CompiledKernel& kernel : group->kernels) objects.push_back(kernel.object);
+  }
+  const std::vector<std::shared_ptr<jit::LoadedKernel>> loaded = jit::cpu::load(objects);
+  std::vector<plan::GroupCode> code(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (compiled.of_group[g] < 0) continue;
+    const auto number = static_cast<size_t>(compiled.of_group[g]);
+    code[g].source = &groups[static_cast<size_t>(compiled.sources[number])].computation;
+    code[g].compiled = compiled.compiled[number];
+    for (size_t k = 0; k < code[g].compiled->kernels.size(); ++k) {
+      code[g].loaded.push_back(loaded[first_kernel[number] + k]);
+    }
+  }
+  return code;
+}
+
+}  // namespace altrt::session

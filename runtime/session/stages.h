@@ -1,0 +1,37 @@
+// The stages between a simplified graph and a plan, one function each.
+#pragma once
+
+#include <altrt/session.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/team.h"
+#include "runtime/graph/groups.h"
+#include "runtime/graph/layouts.h"
+#include "runtime/plan/build.h"
+
+namespace altrt::session {
+
+/// How every group is computed: the defaults, with the algorithm that the options ask for where it fits.
+/// Error(invalid_argument) names the algorithms that there are if it fits nowhere.
+graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
+                                  const jit::Target& target, const SessionOptions& options);
+
+/// Code that no group has loaded yet. Groups that differ in names only are compiled once.
+struct CompiledGroups {
+  std::vector<std::shared_ptr<const jit::CompiledGroup>> compiled;  // distinct ones
+  std::vector<int> sources;                                         // per distinct one: the group it was made from
+  std::vector<int> of_group;  // per group: number in `compiled`; -1 for host groups
+  int kernels() const;
+};
+
+/// Compiles the distinct groups, as many at a time as the team has threads. The first error of a group passes through.
+CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
+                              const jit::Target& target, base::Team& team);
+
+/// Puts the code into executable memory; one entry per group, which refers to `groups`' Computations.
+std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups);
+
+}  // namespace altrt::session
