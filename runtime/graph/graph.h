@@ -52,9 +52,12 @@ struct Graph {
   int producer(int value) const;
 };
 
+using altrt::to_string;  // of types and shapes
 std::string to_string(const Graph& graph);
 /// Error(invalid_model) names node and field: dangling or duplicate names, cycles, wrong counts of inputs, duplicate outputs.
 void verify(const Graph& graph);
+/// Puts the nodes into topological order; a sorted graph keeps its order. Error(invalid_model) names the nodes of a cycle.
+Graph sort(Graph graph);
 /// All operator kinds with counts and whether they can run.
 std::vector<OperatorCount> operator_counts(const Graph& graph);
 

@@ -1,0 +1,14 @@
+// The operators of a graph against the registry.
+#pragma once
+
+#include "runtime/graph/graph.h"
+
+namespace altrt::graph {
+
+/// Error(unsupported) that names all operators this build cannot run, with counts and reasons, if there are any.
+void require_supported(const Graph& graph);
+
+/// The registry's row for a node. Error(unsupported) if there is none.
+const ops::OpDef& definition(const Graph& graph, const Node& node);
+
+}  // namespace altrt::graph
