@@ -10,17 +10,19 @@
 
 namespace altrt::jit::cpu {
 
-/// Makes machine code for a verified nest. Thread-safe: one LLVMContext and TargetMachine per call or per thread. Error(unsupported) if the nest is beyond
-/// the size caps (code_size: 600 instructions a block, 2,000 in all, after unrolling), Error(internal) if LLVM's verifier refuses the module.
+/// Makes machine code for a verified nest. Thread-safe: one LLVMContext and TargetMachine per call or per thread.
+/// Error(unsupported) if the nest is beyond the size caps (code_size: 600 instructions a block, 2,000 in all, after
+/// unrolling), Error(internal) if LLVM's verifier refuses the module.
 KernelObject compile(const Nest& nest, const Target& target);
 /// Textual IR before and after the pass pipeline, and assembly, for `altrt inspect`.
 std::string llvm_ir(const Nest& nest, const Target& target);
 std::string assembly(const Nest& nest, const Target& target);
-/// Disassembles an object's code and names every instruction that the target's features do not allow (empty = all fine).
+/// Disassembles an object's code and names every instruction that the target's features do not allow (empty = all
+/// fine).
 std::vector<std::string> audit(const KernelObject& object, const Target& target);
 
-/// Links objects into executable memory (JITLink; W^X by dual mapping). Initialises no code generation. Error(unavailable) if the host forbids
-/// executable memory. Thread-safe.
+/// Links objects into executable memory (JITLink; W^X by dual mapping). Initialises no code generation.
+/// Error(unavailable) if the host forbids executable memory. Thread-safe.
 std::vector<std::shared_ptr<LoadedKernel>> load(const std::vector<KernelObject>& objects);
 
 /// LLVM's version, "19.1.7".
