@@ -42,15 +42,20 @@ void write_value_info(pbf_writer& parent, uint32_t field, const graph::Value& va
   pbf_writer tensor(type, type_proto::tensor_type);
   tensor.add_int32(tensor_type::elem_type, static_cast<int32_t>(element_type_of(value.type)));
   if (!value.shape_known && value.shape.empty()) return;
-  pbf_writer shape(tensor, tensor_type::shape);
+  // As whole messages: nested writers drop empty ones, but a scalar's shape and an unknown dimension are empty messages.
+  std::string shape;
+  pbf_writer dimensions(shape);
   for (size_t i = 0; i < value.shape.size(); ++i) {
-    pbf_writer dim(shape, shape_proto::dim);
+    std::string dim;
+    pbf_writer fields(dim);
     if (value.shape[i] >= 0) {
-      dim.add_int64(dimension::dim_value, value.shape[i]);
+      fields.add_int64(dimension::dim_value, value.shape[i]);
     } else if (i < value.symbols.size() && !value.symbols[i].empty()) {
-      dim.add_string(dimension::dim_param, value.symbols[i]);
+      fields.add_string(dimension::dim_param, value.symbols[i]);
     }
+    dimensions.add_message(shape_proto::dim, dim);
   }
+  tensor.add_message(tensor_type::shape, shape);
 }
 
 void write_attribute(pbf_writer& parent, const std::string& name, const Attribute& attribute) {
