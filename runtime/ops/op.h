@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,8 +19,8 @@
 
 namespace altrt::ops {
 
-/// An input as an operator sees it: types and shapes are static (symbolic dimensions have been fixed). `data` is not null if the value is
-/// known at load: then shape arithmetic can use it.
+/// An input as an operator sees it: types and shapes are static (symbolic dimensions have been fixed). `data` is not
+/// null if the value is known at load: then shape arithmetic can use it.
 struct Operand {
   DataType type = DataType::f32;
   Shape shape;
@@ -40,8 +41,8 @@ struct NodeAttributes {
   std::map<std::string, std::shared_ptr<const Tensor>> tensors;
 };
 
-/// One node with everything an operator may ask. Accessors throw Error(invalid_model) with `where` and the field when a required thing is missing or
-/// of the wrong kind.
+/// One node with everything an operator may ask. Accessors throw Error(invalid_model) with `where` and the field when a
+/// required thing is missing or of the wrong kind.
 class NodeInfo {
  public:
   std::string where;  // "resnet18.onnx: node 'conv1' (Conv)"
@@ -54,8 +55,8 @@ class NodeInfo {
 
   bool has_input(int i) const { return i < static_cast<int>(inputs.size()) && inputs[i].has_value(); }
   const Operand& input(int i) const;
-  /// Input i as integers; Error(unsupported) if it is not known at load.
-  std::vector<int64_t> constant_input(int i) const;
+  /// Input i as integers; Error(unsupported) "input 'name' is not known at load" if it is not.
+  std::vector<int64_t> constant_input(int i, const char* name) const;
   bool has_attribute(const std::string& name) const;
   int64_t integer(const std::string& name) const;
   int64_t integer(const std::string& name, int64_t otherwise) const;
@@ -71,38 +72,55 @@ class NodeInfo {
   [[noreturn]] void fail(const std::string& message, ErrorCode code = ErrorCode::invalid_model) const;
 };
 
-/// Adds a node's stages to a Computation. Tensor numbers of inputs (-1 absent) and outputs are given; the outputs' declarations (type, shape, role
-/// output) exist already.
+/// Adds a node's stages to a Computation. Tensor numbers of inputs (-1 absent) and outputs (-1 not wanted) are given;
+/// the outputs' declarations (type, shape, role output) exist already. Names that are taken get a number: axes keep
+/// their conventional names (n, o, h, ...) wherever they can, so that schedules read the same in every model; stages
+/// and intermediates are named after `prefix`.
 class Builder {
  public:
-  Builder(jit::Computation& computation, std::vector<int> inputs, std::vector<int> outputs, std::string prefix)
-      : computation_(computation), inputs_(std::move(inputs)), outputs_(std::move(outputs)), prefix_(std::move(prefix)) {}
+  Builder(jit::Computation& computation, std::vector<int> inputs, std::vector<int> outputs, std::string prefix);
 
   jit::Computation& computation() { return computation_; }
-  int input(int i) const { return inputs_.at(i); }
-  int output(int i = 0) const { return outputs_.at(i); }
+  /// Tensor numbers; -1 where the input is absent or the output not wanted.
+  int input(int i) const { return i < static_cast<int>(inputs_.size()) ? inputs_[i] : -1; }
+  int output(int i = 0) const { return i < static_cast<int>(outputs_.size()) ? outputs_[i] : -1; }
   /// Shape of a tensor as plain extents.
   Shape shape(int tensor) const;
   DataType type(int tensor) const { return computation_.tensors[tensor].type; }
   /// Element of a tensor.
   jit::Expr at(int tensor, jit::Exprs indices) const;
-  /// Element of tensor at the axes of a point of shape `point.size()`, by numpy broadcasting (size-1 dimensions read index 0).
+  /// Element of tensor at the axes of a point of shape `point.size()`, by numpy broadcasting (size-1 dimensions read
+  /// index 0).
   jit::Expr broadcast_at(int tensor, const jit::Exprs& point) const;
-  /// Axes for a shape, with unique names made from the prefix and `names` (or d0, d1, ...).
-  std::vector<jit::Axis> axes(const Shape& shape, const std::vector<std::string>& names = {}) const;
+  /// Axes for a shape, with unique names made from `names` (or d0, d1, ...).
+  std::vector<jit::Axis> axes(const Shape& shape, const std::vector<std::string>& names = {});
   /// A new intermediate tensor.
   int intermediate(const std::string& name, DataType type, const Shape& shape);
-  /// A stage without reduction: tensor[axes] = value.
-  void map(int tensor, const std::vector<jit::Axis>& axes, const jit::Expr& value);
-  /// A stage with one state value: tensor[axes] = finalise(reduce). `finalise` may be absent (the state itself). Returns the stage number.
+  /// A stage without reduction: tensor[store] = value for every point of the axes; `store` may be absent: the axes
+  /// themselves. Nothing is added where an extent is zero. Returns the stage number or -1.
+  int map(int tensor, const std::vector<jit::Axis>& axes, const jit::Expr& value, jit::Exprs store = {});
+  /// A stage with one state value: tensor[axes] = finalise(reduce). `finalise` may be absent (the state itself).
+  /// Reduction axes of extent 1 are dropped; without any left, or with an empty one, the stage is a map. Returns the
+  /// stage number or -1.
   int reduce(int tensor, const std::vector<jit::Axis>& axes, const std::vector<jit::Axis>& reduce,
              const jit::StateValue& state, const jit::Expr& finalise = {});
-  std::string unique(const std::string& name) const;
+  /// As reduce for several state values and outputs (of one shape); outputs that are -1 are left out.
+  int reduce_many(const std::vector<int>& tensors, const std::vector<jit::Axis>& axes,
+                  const std::vector<jit::Axis>& reduce, const std::vector<jit::StateValue>& state,
+                  const jit::Exprs& results);
+  /// Makes `anchor` the Computation's, unless its stage does not reduce or a heavier (or equal, earlier) anchor is
+  /// there.
+  void set_anchor(const jit::Anchor& anchor);
+  /// `name`, or with a number appended if that is taken; taken from then on.
+  std::string unique(const std::string& name);
 
  private:
+  int add_stage(jit::Stage stage);
+
   jit::Computation& computation_;
   std::vector<int> inputs_, outputs_;
   std::string prefix_;
+  std::set<std::string> names_;
 };
 
 /// How the grouping pass may treat an operator.
@@ -124,7 +142,9 @@ struct OpDef {
   std::vector<ResultType> (*infer)(const NodeInfo&);
   /// Stages; null for host operators.
   void (*build)(const NodeInfo&, Builder&);
-  /// Host function; null otherwise. Outputs are allocated by the caller with infer's shapes.
+  /// Host function; null otherwise. Outputs are allocated by the caller with infer's shapes (an output that nobody
+  /// wants has no data). Shape and Size never look at the data of their input: they can run as soon as its shape is
+  /// known.
   void (*host)(const NodeInfo&, std::span<const TensorView> inputs, std::span<TensorView> outputs);
 };
 
