@@ -71,7 +71,8 @@ CompiledGroup compile(const Computation& c, const GroupDecision& decision, const
     compiled.constant = true;
     std::vector<int> written;
     for (size_t a = 0; a < kernel.arguments.size(); ++a) {
-      if (kernel.nest.buffers[a].written) {
+      compiled.written.push_back(kernel.nest.buffers[a].written);
+      if (compiled.written.back()) {
         written.push_back(kernel.arguments[a]);
         if (lowered.computation.tensors[kernel.arguments[a]].role != Role::intermediate) compiled.constant = false;
       } else if (!constants.count(kernel.arguments[a])) {

@@ -13,6 +13,7 @@ namespace altrt::jit {
 struct CompiledKernel {
   KernelObject object;
   std::vector<int> arguments;  // tensor numbers of CompiledGroup::computation, in the kernel's buffer order
+  std::vector<bool> written;   // per argument: whether the kernel writes it
   int64_t tasks = 1;           // of the flattened parallel range (symbolic outer extents at their bound)
   int symbolic_size = -1;      // size index that multiplies the tasks; -1 = tasks is exact
   int64_t flops = 0;

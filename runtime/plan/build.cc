@@ -181,15 +181,10 @@ void Builder::add_kernel(Binding& binding, int k) {
   step.tasks = kernel.tasks;
   step.workspace_bytes = kernel.object.workspace_bytes;
   int64_t bytes = 0;
+  step.written = kernel.written;
   for (const int tensor : kernel.arguments) {
     const jit::TensorDecl& decl = compiled.computation.tensors[static_cast<size_t>(tensor)];
-    const bool made = decl.role == jit::Role::output || decl.role == jit::Role::intermediate;
-    const Location place = binding.places.at(tensor);
-    // Whoever mentions a tensor first writes it; later kernels may read it or write other parts.
-    const bool writes = made && place.place != Place::constant && !binding.written[tensor];
-    if (writes) binding.written[tensor] = true;
-    step.arguments.push_back(place);
-    step.written.push_back(writes);
+    step.arguments.push_back(binding.places.at(tensor));
     bytes += element_count(plain_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type));
   }
   step.parallel = step.tasks > 1 && worth_sharing(kernel.flops, bytes);

@@ -33,7 +33,6 @@ class Builder {
     int group = -1;
     const GroupCode* code = nullptr;
     std::map<int, Location> places;  // by tensor number of the compiled Computation
-    std::map<int, bool> written;     // tensors that a kernel has written so far
   };
 
   // build.cc

@@ -19,14 +19,11 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
   const jit::CompiledGroup& compiled = *binding.code->compiled;
   const jit::CompiledKernel& kernel = compiled.kernels[static_cast<size_t>(k)];
   const auto& tensors = compiled.computation.tensors;
-  // Outputs are the tensors that neither the caller nor an earlier kernel made.
   std::vector<size_t> outputs;
   std::string key = "kernel " + base::hex(base::hash_bytes(kernel.object.bytes.data(), kernel.object.bytes.size()));
   for (size_t a = 0; a < kernel.arguments.size(); ++a) {
     const int tensor = kernel.arguments[a];
-    const jit::Role role = tensors[static_cast<size_t>(tensor)].role;
-    const bool made = role == jit::Role::output || role == jit::Role::intermediate;
-    if (made && !binding.places.contains(tensor)) outputs.push_back(a);
+    if (kernel.written[a]) outputs.push_back(a);
     key += " " + std::to_string(value_of(binding, tensor));
   }
   key += " of group " + std::to_string(binding.group);
