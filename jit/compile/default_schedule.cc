@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "jit/compile/defaults.h"
+#include "jit/compile/templates.h"
 
 namespace altrt::jit {
 
@@ -8,14 +8,18 @@ namespace {
 
 StageSchedule schedule_stage(const Computation& c, int number, const Layouts& layouts, const Target& target) {
   const Stage& stage = c.stages[number];
-  const bool anchor = number == c.anchor.stage;
-  const bool blocked = channel_block(layout_of(c, stage.outputs[0], layouts)) > 1;
-  if (anchor && c.anchor.kind == AnchorKind::matmul) return schedule_matmul(c, stage, layouts, target);
-  if (anchor && c.anchor.kind == AnchorKind::conv && blocked && !is_depthwise(c)) {
-    return schedule_conv(c, stage, layouts, target);
-  }
-  if (anchor && blocked && (c.anchor.kind == AnchorKind::conv || c.anchor.kind == AnchorKind::pool)) {
-    return schedule_window(c, stage, layouts, target);
+  if (number == c.anchor.stage) {
+    const bool blocked = channel_block(layout_of(c, stage.outputs[0], layouts)) > 1;
+    if (is_plain_matmul(c, layouts)) {
+      const MatmulExtents extents = matmul_extents(c, stage);
+      return schedule_matmul(c, layouts, default_matmul(target, extents.m, extents.n));
+    }
+    if (blocked && c.anchor.kind == AnchorKind::conv && !is_depthwise(c)) {
+      return schedule_conv(c, layouts, default_conv(c, layouts, target));
+    }
+    if (blocked && (c.anchor.kind == AnchorKind::conv || c.anchor.kind == AnchorKind::pool)) {
+      return schedule_window(c, layouts, default_window(c, layouts, target));
+    }
   }
   return stage.reduce.empty() ? schedule_map(c, stage, layouts, target) : schedule_reduction(c, stage, layouts, target);
 }
@@ -29,6 +33,22 @@ Schedule default_schedule(const Computation& c, const Layouts& layouts, const Ta
     schedule[c.stages[i].name] = schedule_stage(c, static_cast<int>(i), layouts, target);
   }
   return schedule;
+}
+
+Layouts default_layouts(const Computation& c, const Target& target, const FixedLayouts& fixed) {
+  Layouts layouts = fixed;
+  if (c.anchor.stage < 0 || c.anchor.weights < 0) return layouts;
+  const TensorDecl& weights = c.tensors[c.anchor.weights];
+  if (weights.role != Role::constant || layouts.count(weights.name)) return layouts;
+  const Stage& stage = c.stages[c.anchor.stage];
+  if (c.anchor.kind == AnchorKind::conv) {
+    const int64_t block = channel_block(layout_of(c, stage.outputs[0], layouts));
+    if (block > 1) layouts[weights.name] = conv_weights(c, block);
+  } else if (is_plain_matmul(c, layouts)) {
+    const MatmulExtents extents = matmul_extents(c, stage);
+    layouts[weights.name] = matmul_weights(c, default_matmul(target, extents.m, extents.n).columns);
+  }
+  return layouts;
 }
 
 }  // namespace altrt::jit

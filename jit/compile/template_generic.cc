@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <set>
 
-#include "jit/compile/defaults.h"
+#include "jit/compile/templates.h"
 
 namespace altrt::jit {
 

@@ -1,0 +1,79 @@
+// Heuristic defaults, one function per kind of stage. Internal to jit/compile; default_schedule and default_layouts
+// dispatch here.
+#pragma once
+
+#include <cstdint>
+
+#include "jit/compile/decisions.h"
+#include "jit/compile/stage_loops.h"
+#include "jit/compile/tile.h"
+
+namespace altrt::jit {
+
+/// Parameters of the templates: what a search varies. Every default_* picks them by a machine model.
+
+/// Convolution with channel-blocked output.
+struct ConvParameters {
+  int64_t height = 1, width = 1;  // output points of the register tile
+  int64_t blocks = 1;             // channel blocks side by side in the tile
+  int64_t unroll = 4;             // input channels unrolled
+  bool taps_inside = false;       // kernel taps inside the channels of a block instead of outside
+  bool rows_first = false;        // rows of the image outside the output channels
+
+  bool operator==(const ConvParameters&) const = default;
+};
+/// Depthwise convolution or pool with channel-blocked output: one vector of channels, `width` points side by side.
+struct WindowParameters {
+  int64_t width = 4;
+  bool unroll_taps = true;
+};
+/// Matrix product: rows of m, columns of n (a multiple of the lanes).
+struct MatmulParameters {
+  int64_t rows = 1;
+  int64_t columns = 16;
+  int64_t unroll = 4;       // of k
+  bool rows_first = false;  // rows outside columns
+
+  bool operator==(const MatmulParameters&) const = default;
+};
+
+ConvParameters default_conv(const Computation& c, const Layouts& layouts, const Target& target);
+WindowParameters default_window(const Computation& c, const Layouts& layouts, const Target& target);
+MatmulParameters default_matmul(const Target& target, int64_t m, int64_t n);
+
+/// Factor of the channel split in a layout of [N, C, ...]; 1 if channels are not split.
+int64_t channel_block(const Layout& layout);
+
+/// Dimension numbers of a matrix product's second operand.
+struct MatmulOperand {
+  int k = -1, n = -1;  // -1: not indexed by it
+};
+MatmulOperand matmul_operand(const Computation& c, const Stage& stage);
+
+/// An anchor convolution with one input channel a group.
+bool is_depthwise(const Computation& c);
+/// Output channels per group of an anchor convolution.
+int64_t outputs_per_group(const Computation& c);
+
+/// Weights packed in the order in which the templates walk them.
+Layout conv_weights(const Computation& c, int64_t block);
+Layout matmul_weights(const Computation& c, int64_t columns);
+/// Extents of m (1 if there is none) and n of a matrix product's stage; k is its reduction.
+struct MatmulExtents {
+  int64_t m = 1, n = 1, k = 1;
+  bool has_rows = false;
+};
+MatmulExtents matmul_extents(const Computation& c, const Stage& stage);
+/// Whether schedule_matmul applies: one reduction axis, row-major output.
+bool is_plain_matmul(const Computation& c, const Layouts& layouts);
+
+StageSchedule schedule_conv(const Computation& c, const Layouts& layouts, const ConvParameters& parameters);
+StageSchedule schedule_window(const Computation& c, const Layouts& layouts, const WindowParameters& parameters);
+StageSchedule schedule_matmul(const Computation& c, const Layouts& layouts, const MatmulParameters& parameters);
+StageSchedule schedule_map(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target);
+StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
+                                 const Target& target);
+/// All stages of a softmax- or normalisation-like group at one row loop; false if the group is not of that form.
+bool schedule_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule);
+
+}  // namespace altrt::jit
