@@ -20,12 +20,19 @@
 namespace altrt::base {
 namespace {
 
-// The word that announces loops: bits 16 to 31 number them, bit 15 says that nobody may join any more, and the lower
-// bits count the workers inside. A worker that wraps round all 65,536 numbers while asleep misses a loop at most, which
+// The word that announces a loop and hands out its chunks: bits 48 to 63 number the loops, bits 32 to 47 count the
+// workers inside, and the lower half is the number of chunks nobody has taken yet. While it is not 0 the loop is open.
+// A worker that sleeps through exactly 65,536 loops takes the next one for the one it knows and stays out of it, which
 // is harmless: the caller finishes every loop alone if nobody joins.
-constexpr uint32_t kClosed = 1u << 15;
-constexpr uint32_t kInside = kClosed - 1;
-constexpr uint32_t number_of(uint32_t word) { return word >> 16; }
+constexpr int kMaxThreads = 0xffff;
+constexpr uint64_t kMaxChunks = 0xffffffff;
+constexpr uint64_t kOneInside = uint64_t{1} << 32;
+constexpr uint32_t number_of(uint64_t word) { return static_cast<uint32_t>(word >> 48); }
+constexpr uint64_t inside_of(uint64_t word) { return (word >> 32) & 0xffff; }
+constexpr uint64_t chunks_left(uint64_t word) { return word & 0xffffffff; }
+
+// How long a caller spins for the workers' last chunks before it offers its processor: one of them may need it.
+constexpr int64_t kJoinSpinUs = 20;
 
 void relax() {
 #if defined(__x86_64__)
@@ -58,30 +65,37 @@ void futex_wake(std::atomic<uint32_t>& word, int count) {
 }  // namespace
 
 struct Team::Shared {
-  alignas(64) std::atomic<uint32_t> word{kClosed};
-  // Written by the holder of the lease before the word announces the loop; stable while it is open or someone inside.
-  alignas(64) const TeamFunction* function = nullptr;
+  // One cache line, so that one transfer between cores tells a worker everything. The holder of the lease writes the
+  // loop before the word announces it; it is stable while the loop is open or someone is inside.
+  alignas(64) std::atomic<uint64_t> word{0};
+  const TeamFunction* function = nullptr;
+  uint64_t chunks = 0;
   int64_t tasks = 0;
   int64_t grain = 1;
-  alignas(64) std::atomic<int64_t> next{0};
+
   alignas(64) std::atomic<uint32_t> signal{0};  // what sleepers wait on
   std::atomic<int> sleepers{0};
   std::atomic<bool> stop{false};
-  alignas(64) std::atomic<bool> leased{false};
   int64_t spin_us = 0;
+
+  alignas(64) std::atomic<bool> leased{false};
   std::vector<pthread_t> workers;
 
-  void work(int worker) {
-    while (true) {
-      const int64_t first = next.fetch_add(grain, std::memory_order_relaxed);
-      if (first >= tasks) return;
+  // Does the first of the last `left` chunks, and all that can be had after it.
+  void work(uint64_t left, int worker) {
+    while (left > 0) {
+      const int64_t first = static_cast<int64_t>(chunks - left) * grain;
       (*function)(first, std::min(first + grain, tasks), worker);
+      uint64_t now = word.load(std::memory_order_relaxed);
+      while (chunks_left(now) > 0 && !word.compare_exchange_weak(now, now - 1, std::memory_order_relaxed)) {
+      }
+      left = chunks_left(now);
     }
   }
 
   bool announced(uint32_t seen) const {
-    const uint32_t now = word.load(std::memory_order_seq_cst);
-    return stop.load(std::memory_order_relaxed) || (!(now & kClosed) && number_of(now) != seen);
+    const uint64_t now = word.load(std::memory_order_seq_cst);
+    return stop.load(std::memory_order_relaxed) || (chunks_left(now) > 0 && number_of(now) != seen);
   }
 
   void wait_for_loop(uint32_t seen) {
@@ -104,12 +118,12 @@ struct Team::Shared {
     while (true) {
       wait_for_loop(seen);
       if (stop.load(std::memory_order_acquire)) return;
-      uint32_t now = word.load(std::memory_order_acquire);
-      while (!(now & kClosed) && number_of(now) != seen) {
-        if (!word.compare_exchange_weak(now, now + 1, std::memory_order_acq_rel)) continue;
+      uint64_t now = word.load(std::memory_order_acquire);
+      while (chunks_left(now) > 0 && number_of(now) != seen) {  // joining takes a chunk with it
+        if (!word.compare_exchange_weak(now, now + kOneInside - 1, std::memory_order_acq_rel)) continue;
         seen = number_of(now);
-        work(worker);
-        word.fetch_sub(1, std::memory_order_release);
+        work(chunks_left(now), worker);
+        word.fetch_sub(kOneInside, std::memory_order_release);
         break;
       }
     }
@@ -165,7 +179,7 @@ void Team::Shared::start(int worker) {
 
 Team::Team(int threads, int64_t spin_us)
     : threads_(std::max(threads, 1)), owner_(getpid()), shared_(std::make_unique<Shared>()) {
-  if (threads_ > static_cast<int>(kInside)) {
+  if (threads_ > kMaxThreads) {
     throw Error(ErrorCode::invalid_argument, "a team of " + std::to_string(threads) + " threads is too large");
   }
   shared_->spin_us = spin_us;
@@ -190,18 +204,17 @@ void Team::run(int64_t tasks, int64_t grain, TeamFunction function) { Lease(*thi
 
 void Team::run_together(int64_t tasks, int64_t grain, TeamFunction function) {
   Shared& shared = *shared_;
+  grain = std::max(grain, tasks / static_cast<int64_t>(kMaxChunks) + 1);
+  const uint64_t chunks = shared.chunks = static_cast<uint64_t>((tasks - 1) / grain + 1);
   shared.function = &function;
   shared.tasks = tasks;
   shared.grain = grain;
-  shared.next.store(0, std::memory_order_relaxed);
-  const uint32_t number = number_of(shared.word.load(std::memory_order_relaxed)) + 1;
-  shared.word.store(number << 16, std::memory_order_seq_cst);
-  const int64_t chunks = (tasks + grain - 1) / grain;
-  shared.wake(static_cast<int>(std::min<int64_t>(chunks, threads_) - 1));
-  shared.work(0);
-  shared.word.fetch_or(kClosed, std::memory_order_acq_rel);
-  const auto all_out = [&] { return (shared.word.load(std::memory_order_acquire) & kInside) == 0; };
-  while (!spin(shared.spin_us, all_out)) sched_yield();
+  const uint64_t number = number_of(shared.word.load(std::memory_order_relaxed)) + 1;
+  shared.word.store((number << 48) + chunks - 1, std::memory_order_seq_cst);  // the first chunk is the caller's
+  shared.wake(static_cast<int>(std::min<uint64_t>(chunks, threads_) - 1));
+  shared.work(chunks, 0);
+  const auto all_out = [&] { return inside_of(shared.word.load(std::memory_order_acquire)) == 0; };
+  while (!spin(kJoinSpinUs, all_out)) sched_yield();
 }
 
 Team::Lease::Lease(Team& team, bool wait) : team_(team), owned_(false) {

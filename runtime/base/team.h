@@ -59,8 +59,8 @@ class Team::Lease {
   int threads() const { return owned_ ? team_.threads_ : 1; }
 
   // Calls function(first, last, worker) on disjoint ranges that cover [0, tasks), and returns when all are done. Ranges
-  // are handed out in chunks of `grain` (at least 1), so no chunk is longer; alone, one call gets them all. What tasks
-  // wrote is visible to the caller afterwards. Allocates nothing, takes no lock.
+  // are handed out in chunks of `grain` (at least 1), so no chunk is longer (except beyond 2^32 chunks); alone, one
+  // call gets them all. What tasks wrote is visible to the caller afterwards. Allocates nothing, takes no lock.
   void run(int64_t tasks, int64_t grain, TeamFunction function) noexcept;
 
  private:
