@@ -1,7 +1,9 @@
-// Layouts (ALT's first half): how a tensor's logical elements lie in memory, as a list of primitives applied to its logical dimensions.
+// Layouts (ALT's first half): how a tensor's logical elements lie in memory, as a list of primitives applied to its
+// logical dimensions.
 //
-// A Layout is a value that does not know the shape; every function takes the logical shape beside it. The memory is the row-major array of the physical shape.
-// Source: ALT (EuroSys'23, arXiv 2210.12415), section 4; the index formulas are spelled out at each primitive.
+// A Layout is a value that does not know the shape; every function takes the logical shape beside it. The memory is the
+// row-major array of the physical shape. Source: ALT (EuroSys'23, arXiv 2210.12415), section 4; the index formulas are
+// spelled out at each primitive.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +17,25 @@
 namespace altrt::jit {
 
 enum class LayoutKind : uint8_t {
-  split,    // dim -> factors F_1..F_m (product = extent; F_1 = 0 is inferred); e becomes floor(e / (F_{j+1}..F_m)) mod F_j
+  split,    // dim -> factors F_1..F_m (product = extent; F_1 = 0 is inferred); e becomes, for each j,
+            // floor(e / (F_{j+1}..F_m)) mod F_j
   reorder,  // physical dims permuted: new dim i = old dim perm[i]
   fuse,     // dims [dim, dim + count) -> one; e becomes sum of e_j * (extents after j)
-  unfold,   // dim -> (tiles, tile size B), stride S <= B: t = floor(window start / S), b = e - t*S; halo elements are stored more than once
+  unfold,   // dim -> (tiles, tile size B), stride S <= B: t = floor(window start / S), b = e - t*S; halo elements are
+            // stored more than once
   pad,      // dim grows by lo + hi; e becomes e + lo
-  fold,     // inverse of unfold: dims (tiles, B) -> the original extent
+  fold,     // inverse of unfold: dims (tiles, B) -> the original extent; copies of an element are taken to be equal
   unpad     // inverse of pad: dim shrinks by lo + hi; e becomes e - lo
 };
 
 struct LayoutStep {
   LayoutKind kind = LayoutKind::reorder;
   int dim = 0;                   // physical dimension at this point of the list (the first of them for fuse and fold)
-  std::vector<int64_t> factors;  // split: factors; reorder: the permutation; fuse: {count}; unfold and fold: {B, S, original extent (fold only)}
+  std::vector<int64_t> factors;  // split: factors; reorder: the permutation; fuse: {count}; unfold: {B, S};
+                                 // fold: {B, S, original extent}
   int64_t lo = 0, hi = 0;        // pad, unpad
-  std::optional<double> fill;    // pad: what the padding holds; absent = anything (but finite): written by over-computing
+  std::optional<double> fill;    // pad: what the padding holds (not NaN); absent = anything (but finite): written by
+                                 // over-computing
 
   bool operator==(const LayoutStep&) const = default;
 };
@@ -46,12 +52,14 @@ struct Layout {
   Layout& unpad(int dim, int64_t lo, int64_t hi);
 
   bool is_plain() const { return steps.empty(); }
-  /// Whether any padding holds a defined value: then whoever owns the storage writes it once (fill_padding) and nobody overwrites it.
+  /// Whether any padding holds a defined value: then whoever owns the storage writes it once (fill_padding) and nobody
+  /// overwrites it.
   bool has_filled_padding() const;
   bool operator==(const Layout&) const = default;
 };
 
-/// "split(1, 0x16) reorder(0,1,3,4,2) pad(2, 1, 1, 0)"; parse_layout reads it back (Error(invalid_argument) on nonsense).
+/// "split(1, 0x16) reorder(0,1,3,4,2) pad(2, 1, 1, 0)"; parse_layout reads it back (Error(invalid_argument) on
+/// nonsense).
 std::string to_string(const Layout& layout);
 Layout parse_layout(const std::string& text);
 uint64_t hash(const Layout& layout);
@@ -59,22 +67,30 @@ uint64_t hash(const Layout& layout);
 /// Checks every primitive's precondition against the shape. Error(invalid_argument) names the step and the reason.
 void verify(const Layout& layout, const std::vector<Extent>& shape);
 std::vector<Extent> physical_shape(const Layout& layout, const std::vector<Extent>& shape);
-int64_t physical_elements(const Layout& layout, const std::vector<Extent>& shape);  // with symbolic extents at their bound
-/// Names of the physical dimensions: split of "o" gives "o.0", "o.1", ...; fuse of "h", "w" gives "h*w"; unfold of "h" gives "h.t", "h.b".
+/// Product of the physical extents, symbolic ones at their bound.
+int64_t physical_elements(const Layout& layout, const std::vector<Extent>& shape);
+/// Names of the physical dimensions: split of "o" gives "o.0", "o.1", ... (one factor: "o"); fuse of "h", "w" gives
+/// "h*w"; unfold of "h" gives "h.t", "h.b", and fold takes them back to "h".
 std::vector<std::string> physical_names(const Layout& layout, const std::vector<std::string>& names);
-/// The list of inverse primitives, so that inverse(L) after L is the identity on the physical shape.
+/// The list of inverse primitives, applied to the physical shape: L followed by inverse(L) leaves every element where
+/// it was. What a fold or unpad in L has dropped does not come back.
 Layout inverse(const Layout& layout, const std::vector<Extent>& shape);
 
-/// Where logical element `index` lies: one physical index per physical dimension, simplified under `ranges`. With an unfold, the tile is chosen by the
-/// part of the index that doesn't depend on `window` variables (the reduction axes of a sliding window), as in alt.md section 2 rule 2.
+/// Where logical element `index` lies: one physical index per physical dimension, simplified under `ranges`. With an
+/// unfold, the tile is chosen by the part of the index that doesn't depend on `window` variables (the reduction axes of
+/// a sliding window) where tile and offset are then provably inside: tile size V*(h - 1) + M' and stride V*h for
+/// windows of M' elements, V apart. Otherwise, and without window variables, t = min(floor(e / S), tiles - 1), b = e -
+/// t*S. An index outside the shape gives an index of no meaning (it must be guarded by a condition).
 Exprs to_physical(const Layout& layout, const std::vector<Extent>& shape, const Exprs& index, const Ranges& ranges,
                   const std::vector<std::string>& window = {});
 
-/// Which logical element a physical position holds, and when it holds one at all.
+/// Which logical element a physical position holds, and when it holds one at all. Every copy of an unfolded element is
+/// a position of its own. Digits of fused dimensions take a division only if the physical index isn't made of digits.
 struct LogicalIndex {
   Exprs index;
   Expr valid;  // true where the position is an element (not padding, not past the end of an unfolded axis)
 };
-LogicalIndex to_logical(const Layout& layout, const std::vector<Extent>& shape, const Exprs& physical, const Ranges& ranges);
+LogicalIndex to_logical(const Layout& layout, const std::vector<Extent>& shape, const Exprs& physical,
+                        const Ranges& ranges);
 
 }  // namespace altrt::jit
