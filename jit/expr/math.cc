@@ -1,0 +1,202 @@
+// Elementary functions as sequences of basic operations.
+//
+// The polynomials and rationals are minimax fits (relative error, weighted least squares with Lawson's iteration at 40
+// digits), rounded to floats.
+#include "jit/expr/math.h"
+
+#include <bit>
+#include <cmath>
+#include <initializer_list>
+#include <limits>
+
+namespace altrt::jit {
+namespace {
+
+Expr f32(double value) { return constant_float(DataType::f32, value); }
+Expr i32(int64_t value) { return constant_int(DataType::i32, value); }
+Expr shift_left(const Expr& a, int bits) { return shift(ExprKind::shift_left, a, i32(bits)); }
+Expr shift_right(const Expr& a, int bits) { return shift(ExprKind::shift_right, a, i32(bits)); }
+
+// Coefficients from the constant term upwards; Horner's scheme.
+Expr polynomial(const Expr& x, std::initializer_list<double> coefficients) {
+  auto c = std::rbegin(coefficients);
+  Expr sum = f32(*c);
+  while (++c != std::rend(coefficients)) sum = fma(sum, x, f32(*c));
+  return sum;
+}
+
+Expr clamp(const Expr& x, double lo, double hi) { return max(min(x, f32(hi)), f32(lo)); }  // keeps NaN
+
+// exp(x) for x <= `limit`, exp(limit) above. x = n ln 2 + r with |r| <= ln 2 / 2; the result is e^r 2^n, scaled in two
+// steps so that results below the normal range round once and n = 128 does not overflow early.
+Expr exp_below(const Expr& x, double limit) {
+  constexpr double kLog2E = 1.44269504088896340736;
+  constexpr double kLn2High = 0.693147182464599609375, kLn2Low = -1.904654299957767878e-9;
+  constexpr double kRound = 12582912;  // 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits
+  const Expr y = clamp(x, -104, limit);
+  const Expr shifted = fma(y, f32(kLog2E), f32(kRound));
+  const Expr n = shifted - f32(kRound);
+  const Expr r = fma(n, f32(-kLn2Low), fma(n, f32(-kLn2High), y));
+  const Expr q = polynomial(r, {0.4999999305, 0.1666651479, 0.04166845689, 0.008369419309, 0.001381313957});
+  const Expr p = fma(fma(q, r, f32(1)), r, f32(1));
+  // The bits of kRound below the exponent vanish in the left shifts.
+  const Expr bits = bitcast(DataType::i32, shifted), half = shift_right(bits, 1);
+  const auto power = [](const Expr& k) { return bitcast(DataType::f32, shift_left(k, 23) + i32(127 << 23)); };
+  return p * power(half) * power(bits - half);
+}
+
+Expr expand_exp(const Expr& x) { return exp_below(x, 89); }
+
+// e / (1 + e) with e = exp(x): exact in relative terms for very negative x, and 1 from x = 17 on.
+Expr expand_sigmoid(const Expr& x) {
+  const Expr e = exp_below(x, 30);
+  return div(e, e + f32(1));
+}
+
+// x = 2^k m with m in [sqrt(1/2), sqrt(2)); log m = f - f^2/2 + f^3 q(f), f = m - 1.
+Expr expand_log(const Expr& x) {
+  constexpr int64_t kSqrtHalf = 0x3F3504F3;                           // its bits
+  constexpr double kLn2High = 0.693359375, kLn2Low = -2.12194440e-4;  // k * kLn2High is exact
+  const Expr tiny = lt(x, f32(std::numeric_limits<float>::min()));
+  const Expr bits = bitcast(DataType::i32, select(tiny, x * f32(8388608), x));
+  const Expr k = shift_right(bits - i32(kSqrtHalf), 23);
+  const Expr scale = cast(DataType::f32, k) + select(tiny, f32(-23), f32(0));
+  const Expr f = bitcast(DataType::f32, bits - shift_left(k, 23)) - f32(1);
+  const Expr q = polynomial(f, {0.333333126, -0.2500000961, 0.2000211883, -0.1666799543, 0.1421954905, -0.1240559453,
+                                0.1188819031, -0.1167562826, 0.06746551839});
+  const Expr f2 = f * f;
+  const Expr low = fma(f2, f32(-0.5), fma(scale, f32(kLn2Low), f2 * f * q));
+  const Expr y = fma(scale, f32(kLn2High), f + low);
+  const Expr infinity = f32(std::numeric_limits<float>::infinity());
+  const Expr finite = select(lt(x, infinity), y, x);  // +inf and NaN stay
+  const Expr nan = f32(std::numeric_limits<float>::quiet_NaN());
+  return select(lt(x, f32(0)), nan, select(eq(x, f32(0)), -infinity, finite));
+}
+
+// x P(x^2) / Q(x^2) up to where the result rounds to 1.
+Expr odd_rational(const Expr& x, double limit, std::initializer_list<double> p, std::initializer_list<double> q) {
+  const Expr y = clamp(x, -limit, limit), y2 = y * y;
+  return clamp(div(y * polynomial(y2, p), polynomial(y2, q)), -1, 1);
+}
+
+Expr expand_tanh(const Expr& x) {
+  return odd_rational(x, 9.02, {0.999999979, 0.133797956, 0.0034941213, 2.05846871e-5, 1.3320335e-8},
+                      {1, 0.467131111, 0.0258714176, 0.000328322508, 7.76262216e-7});
+}
+
+Expr expand_erf(const Expr& x) {
+  return odd_rational(
+      x, 3.95, {1.1283791, 0.202476692, 0.050908662, 0.00380306616, 0.000143676859, -1.95004183e-6, 1.96001767e-8},
+      {1, 0.512771832, 0.116050099, 0.014566295, 0.000978629649});
+}
+
+const char* elementary_name(ExprKind kind) {
+  switch (kind) {
+    case ExprKind::exp:
+      return "exp";
+    case ExprKind::log:
+      return "log";
+    case ExprKind::tanh:
+      return "tanh";
+    case ExprKind::erf:
+      return "erf";
+    case ExprKind::sigmoid:
+      return "sigmoid";
+    default:
+      return nullptr;
+  }
+}
+
+Expr expand_node(const Expr& e) {
+  const char* name = elementary_name(e->kind);
+  if (!name) return e;
+  const Expr& x = e->args[0];
+  if (e->type != DataType::f32) return call(std::string(name) + "_f64", e->type, {x});
+  switch (e->kind) {
+    case ExprKind::exp:
+      return expand_exp(x);
+    case ExprKind::log:
+      return expand_log(x);
+    case ExprKind::tanh:
+      return expand_tanh(x);
+    case ExprKind::erf:
+      return expand_erf(x);
+    default:
+      return expand_sigmoid(x);
+  }
+}
+
+// --- surrogates ---
+
+// Integers of any size to [0, 16): sums of what follows stay exact.
+Expr fold(const Expr& x) {
+  const auto c = [&](double v) { return constant_float(x->type, v); };
+  return x - unary(ExprKind::floor, x * c(0.0625)) * c(16);
+}
+
+Expr plus(const Expr& x, double value) { return x + constant_float(x->type, value); }
+
+bool is_fraction(const Expr& e) {
+  return e.is(ExprKind::constant) && (e->type == DataType::f32 || e->type == DataType::f64) &&
+         std::isfinite(e->float_value) &&
+         (e->float_value != std::floor(e->float_value) || std::fabs(e->float_value) > 1048576);
+}
+
+// An integer that keeps the sign and is not 0.
+Expr whole(const Expr& e) {
+  if (!is_fraction(e)) return e;
+  const double magnitude = std::fabs(e->float_value);
+  const double rounded = magnitude > 1048576 ? 1024 : std::max(1.0, std::round(magnitude));
+  return constant_float(e->type, e->float_value < 0 ? -rounded : rounded);
+}
+
+Expr surrogate_product(const Expr& a, const Expr& b) {
+  if (is_fraction(a)) return fold(plus(b, whole(a)->float_value + 1));
+  if (is_fraction(b)) return fold(plus(a, whole(b)->float_value + 1));
+  return a * b;
+}
+
+Expr surrogate_node(const Expr& e) {
+  if (e->type != DataType::f32 && e->type != DataType::f64) return e;
+  const Exprs& args = e->args;
+  switch (e->kind) {
+    case ExprKind::exp:
+      return fold(plus(args[0], 1));
+    case ExprKind::log:
+      return fold(plus(args[0], 2));
+    case ExprKind::tanh:
+      return fold(plus(args[0], 3));
+    case ExprKind::erf:
+      return fold(plus(args[0], 5));
+    case ExprKind::sigmoid:
+      return fold(plus(args[0], 7));
+    case ExprKind::sqrt:
+      return fold(plus(args[0], 11));
+    case ExprKind::div:
+      return fold(whole(args[0]) + whole(args[1]) * constant_float(e->type, 3));
+    case ExprKind::call:
+      return fold(args.size() == 1 ? plus(whole(args[0]), 13)
+                                   : whole(args[0]) + whole(args[1]) * constant_float(e->type, 5));
+    case ExprKind::mul:
+      return surrogate_product(args[0], args[1]);
+    case ExprKind::fma:
+      if (is_fraction(args[0]) || is_fraction(args[1])) return surrogate_product(args[0], args[1]) + whole(args[2]);
+      return fma(args[0], args[1], whole(args[2]));
+    default: {
+      Exprs wholes;
+      for (const Expr& a : args) wholes.push_back(is_fraction(a) ? whole(a) : a);
+      return with_args(e, std::move(wholes));
+    }
+  }
+}
+
+}  // namespace
+
+Expr expand_math(const Expr& e) { return rewrite(e, expand_node); }
+
+Expr surrogate_math(const Expr& e) {
+  const Expr result = rewrite(e, surrogate_node);
+  return result && is_fraction(result) ? whole(result) : result;
+}
+
+}  // namespace altrt::jit
