@@ -12,24 +12,27 @@
 
 namespace altrt::jit {
 
-/// By tensor name; a tensor without an entry is row-major. The layout of an intermediate that is computed at a loop applies to its region.
+/// By tensor name; a tensor without an entry is row-major. The layout of an intermediate that is computed at a loop
+/// applies to its region.
 using Layouts = std::map<std::string, Layout>;
 
 /// One kernel of a lowered group.
 struct LoweredKernel {
   Nest nest;
-  /// nest argument i is this tensor of the Computation. Intermediates between root stages appear here: they live in the plan.
+  /// nest argument i is this tensor of the Computation. Intermediates between root stages appear here: they live in the
+  /// plan.
   std::vector<int> arguments;
 };
 
 /// How elementary functions appear in the nests.
 enum class MathMode : uint8_t {
-  expanded,   // expand_math: the real thing
-  surrogate   // surrogate_math: exact on small integers, for the gate
+  expanded,  // expand_math: the real thing
+  surrogate  // surrogate_math: exact on small integers, for the gate
 };
 
-/// Root stages (not computed at another's loop, not inlined) become kernels in topological order. A pure function; the nests are verified.
-/// Error(invalid_argument) names stage, step and reason where the schedule or a layout can't be applied.
+/// Root stages (not computed at another's loop, not inlined) become kernels in topological order. A pure function; the
+/// nests are verified. Error(invalid_argument) names stage, step and reason where the schedule or a layout can't be
+/// applied.
 std::vector<LoweredKernel> lower(const Computation& c, const Layouts& layouts, const Schedule& schedule,
                                  MathMode math = MathMode::expanded);
 

@@ -22,7 +22,7 @@ struct Buffer {
   DataType type = DataType::f32;
   std::vector<int64_t> shape;  // physical, row-major; dimension 0 at its bound if symbolic
   Scope scope = Scope::argument;
-  int argument = -1;           // scope argument: index into the kernel's buffer table
+  int argument = -1;  // scope argument: index into the kernel's buffer table
   bool written = false;
   int64_t elements() const;
 };
@@ -30,9 +30,10 @@ struct Buffer {
 enum class LoopKind : uint8_t { serial, vector, unrolled, block_x, block_y, block_z, thread_x, thread_y, thread_z };
 
 enum class StmtKind : uint8_t {
-  loop,      // for name in [0, extent): body. extent is a constant, or a variable naming a run-time size ("size0") in the outermost loop
-  let,       // name = value (i64, loop-invariant inside), then body
-  store,     // buffer[indices] = value
+  loop,   // for name in [0, extent): body. extent is a constant, or a variable naming a run-time size ("size0") in the
+          // outermost loop
+  let,    // name = value (i64, loop-invariant inside), then body
+  store,  // buffer[indices] = value
   if_then,   // if (value) body else otherwise; value is affine in loop variables and lets
   allocate,  // buffer lives (uninitialised) inside body; scope thread or register_tile
   barrier    // all threads of a block (GPU)
@@ -56,27 +57,32 @@ struct ParallelLoop {
   Extent extent;
 };
 
-/// In value expressions, access(b, ...) reads buffer number b of the nest. Inside a vector loop everything is evaluated for all its iterations at once, in
-/// lane order for stores; a vector loop's body holds no loop.
+/// In value expressions, access(b, ...) reads buffer number b of the nest. Inside a vector loop everything is evaluated
+/// for all its iterations at once, in lane order for stores; a vector loop's body holds no loop.
 struct Nest {
   std::string name;
-  std::vector<Buffer> buffers;          // arguments first, in argument order
-  std::vector<ParallelLoop> parallel;   // tasks = product of the extents; task number = mixed-radix number of the loop variables
+  std::vector<Buffer> buffers;  // arguments first, in argument order
+  std::vector<ParallelLoop>
+      parallel;  // tasks = product of the extents; task number = mixed-radix number of the loop variables
   std::vector<Stmt> body;
-  int sizes = 0;                        // how many run-time sizes the kernel reads (variables "size0", ...)
+  int sizes = 0;                     // how many run-time sizes the kernel reads (variables "size0", ...)
+  std::vector<int64_t> size_bounds;  // their largest values; loops over them run at least once
 
   int64_t tasks(const std::vector<int64_t>& run_time_sizes = {}) const;
-  int64_t workspace_bytes() const;      // per thread: thread-scope buffers at 64-byte aligned offsets in declaration order
+  int64_t workspace_bytes() const;  // per thread: thread-scope buffers at 64-byte aligned offsets in declaration order
   int64_t workspace_offset(int buffer) const;
 };
 
 /// Golden-tested text, C-like with one line per statement.
 std::string to_string(const Nest& nest);
-/// Proves, with interval analysis under the enclosing loops, lets and conditions: every index within its buffer's extent (accesses in a select only under its
-/// condition), register indices constant after unrolling, no nested loop in a vector loop, arguments that are not `written` are never stored to.
-/// Error(internal) names the statement.
+/// One statement's own line, without its body: for messages.
+std::string to_string(const Nest& nest, const Stmt& stmt);
+/// Proves, with interval analysis under the enclosing loops, lets and conditions: every index within its buffer's
+/// extent (accesses in a select only under its condition), register indices constant after unrolling, no nested loop in
+/// a vector loop, arguments that are not `written` are never stored to. Error(internal) names the statement.
 void verify(const Nest& nest);
-/// Number of vector (or scalar) instructions when unrolled: largest straight-line block and total. For refusing code before LLVM sees it.
+/// Number of vector (or scalar) instructions when unrolled: largest straight-line block and total. For refusing code
+/// before LLVM sees it.
 struct CodeSize {
   int64_t largest_block = 0;
   int64_t total = 0;

@@ -1,4 +1,5 @@
-// Schedules (ALT's second half): the loop primitives for each stage of a Computation, as a value that can be printed as a script and replayed.
+// Schedules (ALT's second half): the loop primitives for each stage of a Computation, as a value that can be printed as
+// a script and replayed.
 #pragma once
 
 #include <cstdint>
@@ -18,32 +19,35 @@ enum class Tail : uint8_t {
 };
 
 enum class LoopStepKind : uint8_t {
-  split,          // loop -> loop.0 (outer), loop.1 (inner, extent = factor)
-  fuse,           // loops (adjacent, outermost first) -> one loop named "a*b"
-  reorder,        // `loops` take the places that they occupy now, in the order given
-  vectorize,      // the loop becomes one vector operation; its extent is a constant
-  unroll,         // replicated at code generation; constant extent
-  parallel,       // its iterations are tasks of the kernel; only on the outermost loops of a root stage
-  compute_at,     // the stage is computed inside `at_stage`'s loop `loop`, for the region needed there
-  hold_at,        // with compute_at: the region's storage lives at the outer loop `loop` of `at_stage` and rolls: only new rows are computed
-  inline_stage,   // a pure map: substituted into its readers, no storage
-  cache_read,     // tensor `tensor` is copied at loop `loop` into a packed region in thread scope, in the order of use
-  split_reduction // reduction axis `loop` runs in `factor` chunks with a state each, combined in a fixed order afterwards
+  split,       // loop -> loop.0 (outer), loop.1 (inner, extent = factor)
+  fuse,        // loops (adjacent, outermost first) -> one loop named "a*b"
+  reorder,     // `loops` take the places that they occupy now, in the order given
+  vectorize,   // the loop becomes one vector operation; its extent is a constant
+  unroll,      // replicated at code generation; constant extent
+  parallel,    // its iterations are tasks of the kernel; only on the outermost loops of a root stage
+  compute_at,  // the stage is computed inside `at_stage`'s loop `loop`, for the region needed there
+  hold_at,     // with compute_at: the region's storage lives at the outer loop `loop` of `at_stage` and rolls: only new
+               // rows are computed
+  inline_stage,    // a pure map: substituted into its readers, no storage
+  cache_read,      // tensor `tensor` is copied at loop `loop` into a packed region in thread scope, in the order of use
+  split_reduction  // reduction axis `loop` runs in `factor` chunks with a state each, combined in a fixed order
+                   // afterwards
 };
 
 struct LoopStep {
   LoopStepKind kind = LoopStepKind::split;
-  std::string loop;
-  std::vector<std::string> loops;  // fuse, reorder
-  int64_t factor = 0;              // split, split_reduction
-  Tail tail = Tail::peel;          // split
-  std::string at_stage;            // compute_at, hold_at
-  std::string tensor;              // cache_read
+  std::string loop = {};
+  std::vector<std::string> loops = {};  // fuse, reorder
+  int64_t factor = 0;                   // split, split_reduction
+  Tail tail = Tail::peel;               // split
+  std::string at_stage = {};            // compute_at, hold_at
+  std::string tensor = {};              // cache_read
 
   bool operator==(const LoopStep&) const = default;
 };
 
-/// A stage's loops start as one loop per physical dimension of its output (named by physical_names over its axes), then one per reduction axis.
+/// A stage's loops start as one loop per physical dimension of its output (named by physical_names over its axes), then
+/// one per reduction axis.
 struct StageSchedule {
   std::vector<LoopStep> steps;
 
@@ -70,10 +74,13 @@ struct Schedule {
   bool operator==(const Schedule&) const = default;
 };
 
-/// A script, one primitive a line: "conv.split(w, 6, balance)". parse_schedule reads it back (Error(invalid_argument) names the line).
+/// A script, one primitive a line: "conv.split(w, 6, balance)". parse_schedule reads it back (Error(invalid_argument)
+/// names the line).
 std::string to_string(const Schedule& schedule);
 Schedule parse_schedule(const std::string& text);
 uint64_t hash(const Schedule& schedule);
 const char* to_string(Tail tail);
+/// One primitive without its stage: "split(w, 6, balance)".
+std::string to_string(const LoopStep& step);
 
 }  // namespace altrt::jit

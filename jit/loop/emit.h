@@ -1,0 +1,119 @@
+// Emission of statements: walks a stage's loops and makes the nest's body.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "jit/loop/access.h"
+#include "jit/loop/loops.h"
+#include "jit/loop/nest.h"
+#include "jit/loop/prepare.h"
+
+namespace altrt::jit {
+
+using Stmts = std::vector<Stmt>;
+
+/// What all stages of one nest share.
+struct NestContext {
+  const Prepared& group;
+  Nest nest;
+
+  /// A thread- or register-scope buffer; one with the same name, type and shape is used again (their lives never
+  /// overlap).
+  int local_buffer(const std::string& name, DataType type, const std::vector<int64_t>& shape, Scope scope);
+};
+
+/// A point of the walk: loops entered, what is known, where tensors lie.
+struct Place {
+  LoopScope scope;
+  Storages storages;
+};
+
+/// Reduction state while it is being accumulated: one buffer per state value, indexed by loops (and a lane).
+struct Cells {
+  std::vector<int> buffers;
+  std::vector<std::string> loops;
+  std::string lane;  // vectorised reduction loop; empty if none
+  int64_t lanes = 1;
+  std::string vector;  // the vector loop, spatial or reduction; empty if none
+  int64_t width = 1;   // its extent
+};
+
+class StageEmitter {
+ public:
+  /// `targets`: one storage per output. `stored_region_differs`: the loops cover a part of the targets' storage.
+  StageEmitter(NestContext& context, int stage, StageLoops loops, std::vector<Storage> targets, bool partial = false);
+
+  /// The statements that compute all of the stage's points. Parallel loops are taken as entered by the caller's task.
+  Stmts emit(const Place& place);
+
+ private:
+  using Leaf = std::function<Stmts(const Place&)>;
+  enum class Phase {
+    outer,   // outside any accumulator: everything happens
+    update,  // reduction loops and tile loops, accumulators live
+    cells,   // over the tile, touching accumulators only
+    finish   // over the tile, results are stored
+  };
+  struct Walk {
+    std::vector<size_t> loops;  // positions in loops_.order
+    Phase phase;
+    Leaf leaf;
+  };
+
+  // walk.cc
+  Stmts walk(const Walk& walk, size_t i, Place place);
+  Stmts enter(const Walk& walk, size_t i, Place place, const Loop& loop, int64_t first, const Extent& extent);
+  Stmts entered(const Walk& walk, size_t i, const Place& place);
+  bool guards(const Walk& walk, const Loop& loop, const SplitRecord& split, const LoopScope& scope) const;
+
+  // produce.cc
+  Stmts with_producers(const Walk& walk, size_t i, const Place& place);
+  std::vector<int> stages_inside(size_t position) const;
+  std::map<int, Region> infer_regions(size_t position, const Place& place) const;
+  Stmts produce(int producer, const Region& region, const Place& place, const std::vector<Storage>& targets,
+                bool partial);
+  std::vector<Storage> allocate_region(int producer, const Region& region);
+  StageSchedule copy_schedule(int producer, const Region& region, const Place& place) const;
+
+  // reduce.cc
+  Stmts open(const std::vector<size_t>& rest, const Place& place);
+  Stmts open_registers(const std::vector<size_t>& rest, const Cells& outer, const Place& place);
+  Cells make_cells(const std::vector<size_t>& rest, Scope scope, const Place& place);
+  Exprs index_of(const Cells& cells, const LoopScope& scope) const;
+  std::vector<size_t> cell_walk(const Cells& cells, const std::vector<size_t>& rest) const;
+  Stmts fill(const Cells& cells, const Place& place);
+  Stmts copy(const Cells& to, const Cells& from, const Place& place);
+  Stmts update(const Cells& cells, const Place& place);
+  Stmts combine_lanes(const Cells& cells, const Place& place);
+  Stmts assign(const std::vector<int>& buffers, const Exprs& index, const Exprs& values,
+               const std::vector<int>& temporaries, const Exprs& temporary_index);
+  Exprs read_cells(const Cells& cells, Exprs index) const;
+  std::vector<int> temporaries(const Cells& cells, bool combining);
+
+  // emit.cc
+  Stmts store_results(const Place& place, const Exprs& states);
+  BodyValues body_values(const LoopScope& scope) const;
+  Stmt store(int buffer, Exprs indices, Expr value) const;
+  BodyRewriter rewriter(const Place& place) const;
+
+  NestContext& context_;
+  const Prepared& group_;
+  int stage_number_;
+  const Stage& stage_;
+  StageLoops loops_;
+  std::vector<Storage> targets_;
+  bool partial_;
+};
+
+Stmts allocate(const std::vector<int>& buffers, Stmts body);
+Stmt if_then(const Expr& condition, Stmts body, Stmts otherwise = {});
+Stmt make_loop(const std::string& name, LoopKind kind, const Expr& extent, Stmts body);
+Stmts concatenate(Stmts a, Stmts b);
+
+/// One kernel: root stage `root` with everything computed at its loops.
+LoweredKernel emit_kernel(const Prepared& group, int root);
+
+}  // namespace altrt::jit

@@ -1,0 +1,360 @@
+#include "jit/loop/loops.h"
+
+#include <algorithm>
+
+#include <altrt/error.h>
+
+#include "jit/loop/padding.h"
+
+namespace altrt::jit {
+
+void refuse(const std::string& stage, const std::string& step, const std::string& reason) {
+  throw Error(ErrorCode::invalid_argument, "stage " + stage + (step.empty() ? "" : ", " + step) + ": " + reason);
+}
+
+Expr StageLoops::value(const std::string& loop, const LoopScope& scope) const {
+  if (const auto found = scope.values.find(loop); found != scope.values.end()) return found->second;
+  if (const auto found = splits.find(loop); found != splits.end()) {
+    const SplitRecord& split = found->second;
+    size_t segment = 0;
+    if (split.segments.size() > 1) {
+      const auto chosen = scope.segments.find(loop);
+      if (chosen == scope.segments.end()) return variable(loop);
+      segment = static_cast<size_t>(chosen->second);
+    }
+    const Expr outer = value(split.outer, scope), inner = value(split.inner, scope);
+    if (split.tail == Tail::overlap && split.extent % split.factor != 0)
+      return min(outer * split.factor, Expr(split.extent - split.factor)) + inner;
+    return outer * split.segments[segment].stride + split.segments[segment].base + inner;
+  }
+  if (const auto found = fuses.find(loop); found != fuses.end()) {
+    const FuseRecord& fuse = found->second;
+    const Expr fused = value(fuse.name, scope);
+    return loop == fuse.first ? floor_div(fused, fuse.second_extent) : floor_mod(fused, fuse.second_extent);
+  }
+  return variable(loop);
+}
+
+Expr StageLoops::resolve(const Expr& e, const LoopScope& scope) const {
+  return rewrite(e, [&](const Expr& node) {
+    return node.is(ExprKind::variable) && extents.count(node->name) ? value(node->name, scope) : node;
+  });
+}
+
+Extent StageLoops::extent_of(const Loop& loop, const LoopScope& scope) const {
+  for (const auto& [source, split] : splits) {
+    if (split.inner != loop.name || split.segments.size() < 2) continue;
+    const auto chosen = scope.segments.find(source);
+    if (chosen != scope.segments.end()) return split.segments[static_cast<size_t>(chosen->second)].inner;
+  }
+  return loop.extent;
+}
+
+bool StageLoops::is_entered(const std::string& loop, const LoopScope& scope) const {
+  if (scope.values.count(loop)) return true;
+  if (const auto found = splits.find(loop); found != splits.end())
+    return is_entered(found->second.outer, scope) && is_entered(found->second.inner, scope);
+  if (const auto found = fuses.find(loop); found != fuses.end()) return is_entered(found->second.name, scope);
+  return false;
+}
+
+const SplitRecord* StageLoops::segmented_by(const std::string& outer) const {
+  for (const auto& [source, split] : splits)
+    if (split.outer == outer && split.segments.size() > 1) return &split;
+  return nullptr;
+}
+
+bool StageLoops::depends(const std::string& loop, const std::string& name) const {
+  if (loop == name) return true;
+  if (const auto found = splits.find(loop); found != splits.end())
+    return depends(found->second.outer, name) || depends(found->second.inner, name);
+  if (const auto found = fuses.find(loop); found != fuses.end()) return depends(found->second.name, name);
+  return false;
+}
+
+size_t StageLoops::position(const std::string& loop) const {
+  size_t i = 0;
+  while (i < order.size() && order[i].name != loop) ++i;
+  return i;
+}
+
+std::vector<std::string> StageLoops::reduction_loops() const {
+  std::vector<std::string> names;
+  for (const Loop& loop : order)
+    if (loop.reduction) names.push_back(loop.name);
+  return names;
+}
+
+bool stores_identity(const Computation& c, const Stage& stage) {
+  const TensorDecl& output = c.tensors[static_cast<size_t>(stage.outputs[0])];
+  if (stage.store.size() != stage.axes.size() || output.shape.size() != stage.axes.size()) return false;
+  for (size_t i = 0; i < stage.axes.size(); ++i) {
+    if (!stage.store[i].is(ExprKind::variable) || stage.store[i]->name != stage.axes[i].name) return false;
+    if (!(stage.axes[i].extent == output.shape[i])) return false;
+  }
+  return true;
+}
+
+namespace {
+
+std::vector<Segment> segments_of(int64_t extent, int64_t factor, Tail tail) {
+  const int64_t blocks = (extent + factor - 1) / factor;
+  std::vector<Segment> segments;
+  if (tail == Tail::peel) {
+    segments = {{0, extent / factor, factor, factor, 0}, {extent / factor, 1, extent % factor, factor, 0}};
+  } else if (tail == Tail::balance) {
+    const int64_t small = extent / blocks, more = extent % blocks;
+    segments = {{0, more, small + 1, small + 1, 0}, {more, blocks - more, small, small, more}};
+  } else {
+    segments = {{0, blocks, factor, factor, 0}};
+  }
+  std::erase_if(segments, [](const Segment& s) { return s.count == 0 || s.inner == 0; });
+  return segments;
+}
+
+/// Applies schedule steps to the ordered loops of one stage.
+class Builder {
+ public:
+  explicit Builder(StageLoops& loops) : loops_(loops) {}
+
+  void apply(const LoopStep& step) {
+    step_ = to_string(step);
+    switch (step.kind) {
+      case LoopStepKind::split:
+        return split(step);
+      case LoopStepKind::fuse:
+        return fuse(step);
+      case LoopStepKind::reorder:
+        return reorder(step);
+      case LoopStepKind::vectorize:
+      case LoopStepKind::unroll:
+        return expand(step);
+      case LoopStepKind::parallel:
+        find(step.loop).parallel = true;
+        return;
+      default:
+        return;  // where a stage is computed is not about its own loops
+    }
+  }
+
+  /// Conditions on the final order.
+  void finish(bool is_root) {
+    step_.clear();
+    move_unit_loops_out_of_vector();
+    for (size_t i = 0; i < loops_.order.size(); ++i) {
+      const Loop& loop = loops_.order[i];
+      if (loop.kind == LoopKind::vector && i + 1 != loops_.order.size())
+        fail("vector loop " + loop.name + " is not the innermost loop");
+      if (!loop.parallel) continue;
+      if (!is_root) fail("parallel loop " + loop.name + " of a stage that is computed at another's loop");
+      if (i > 0 && !loops_.order[i - 1].parallel) fail("parallel loop " + loop.name + " is not outermost");
+      if (loop.reduction) fail("parallel loop " + loop.name + " is a reduction");
+      if (loop.kind != LoopKind::serial) fail("parallel loop " + loop.name + " is unrolled or vectorised too");
+    }
+    for (const auto& [source, split] : loops_.splits) {
+      if (split.segments.size() < 2) continue;
+      const size_t inner = loops_.position(split.inner);
+      for (size_t i = inner; i < loops_.order.size(); ++i)
+        if (loops_.depends(split.outer, loops_.order[i].name))
+          fail("loop " + split.inner + " has a tail and must stay inside " + loops_.order[i].name);
+      if (loops_.order[last_of(split.outer)].kind == LoopKind::vector)
+        fail("vector loop " + split.outer + " can't hold blocks of different sizes");
+    }
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& reason) const { refuse(loops_.stage, step_, reason); }
+
+  Loop& find(const std::string& name) {
+    const size_t i = loops_.position(name);
+    if (i == loops_.order.size()) fail("no loop " + name + " (loops: " + names() + ")");
+    return loops_.order[i];
+  }
+
+  std::string names() const {
+    std::string text;
+    for (const Loop& loop : loops_.order) text += (text.empty() ? "" : " ") + loop.name;
+    return text;
+  }
+
+  void require_plain(const Loop& loop) const {
+    if (loop.kind != LoopKind::serial || loop.parallel)
+      fail("loop " + loop.name + " is parallel, unrolled or vectorised already");
+    if (loop.extent.is_symbolic()) fail("loop " + loop.name + " has a run-time extent");
+    for (const auto& [source, split] : loops_.splits)
+      if (split.inner == loop.name && split.segments.size() > 1)
+        fail("extent of loop " + loop.name + " varies with its tail");
+  }
+
+  void add(const std::string& name, int64_t extent) {
+    if (loops_.extents.count(name)) fail("loop name " + name + " is taken");
+    loops_.extents[name] = extent;
+  }
+
+  void split(const LoopStep& step) {
+    const Loop loop = find(step.loop);
+    require_plain(loop);
+    const int64_t extent = loop.extent.bound;
+    if (step.factor < 1) fail("the factor must be positive");
+    SplitRecord record{.source = loop.name, .outer = loop.name + ".0", .inner = loop.name + ".1"};
+    record.extent = extent;
+    record.factor = step.factor;
+    record.tail = step.tail;
+    record.reduction = loop.reduction;
+    check_tail(record);
+    record.segments = segments_of(extent, step.factor, step.tail);
+    int64_t blocks = 0, largest = 0;
+    for (const Segment& s : record.segments) {
+      blocks += s.count;
+      largest = std::max(largest, s.inner);
+    }
+    add(record.outer, blocks);
+    add(record.inner, largest);
+    const auto at = loops_.order.begin() + static_cast<std::ptrdiff_t>(loops_.position(loop.name));
+    *at = Loop{.name = record.outer, .extent = blocks, .reduction = loop.reduction};
+    loops_.order.insert(at + 1, Loop{.name = record.inner, .extent = largest, .reduction = loop.reduction});
+    loops_.splits[loop.name] = record;
+  }
+
+  void check_tail(const SplitRecord& split) const {
+    if (split.extent % split.factor == 0) return;
+    if (split.tail == Tail::overlap) {
+      if (split.reduction) fail("a reduction can't repeat work");
+      if (split.extent < split.factor) fail("extent " + std::to_string(split.extent) + " is below the factor");
+    }
+    if (split.tail != Tail::pad) return;
+    if (split.reduction) fail("a reduction has no padding to run into");
+    const int64_t past = (split.extent + split.factor - 1) / split.factor * split.factor - split.extent;
+    const auto writable = loops_.writable_past.find(split.source);
+    if (writable == loops_.writable_past.end() || writable->second < past)
+      fail("the output's layout has no undefined padding of " + std::to_string(past) + " behind loop " + split.source);
+  }
+
+  void fuse(const LoopStep& step) {
+    if (step.loops.size() < 2) fail("needs two loops or more");
+    std::string fused = step.loops[0];
+    for (size_t i = 1; i < step.loops.size(); ++i) fused = fuse_two(fused, step.loops[i]);
+  }
+
+  std::string fuse_two(const std::string& first_name, const std::string& second_name) {
+    const Loop first = find(first_name), second = find(second_name);
+    require_plain(first);
+    require_plain(second);
+    if (first.reduction != second.reduction) fail("a spatial loop and a reduction");
+    const size_t at = loops_.position(first_name);
+    if (loops_.position(second_name) != at + 1)
+      fail("loops " + first_name + " and " + second_name + " are not adjacent");
+    FuseRecord record{first_name + "*" + second_name, first_name, second_name, second.extent.bound};
+    const int64_t extent = first.extent.bound * second.extent.bound;
+    add(record.name, extent);
+    loops_.order[at] = Loop{.name = record.name, .extent = extent, .reduction = first.reduction};
+    loops_.order.erase(loops_.order.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+    loops_.fuses[first_name] = record;
+    loops_.fuses[second_name] = record;
+    return record.name;
+  }
+
+  void reorder(const LoopStep& step) {
+    std::vector<size_t> places;
+    std::vector<Loop> loops;
+    for (const std::string& name : step.loops) {
+      loops.push_back(find(name));
+      places.push_back(loops_.position(name));
+    }
+    std::sort(places.begin(), places.end());
+    if (std::adjacent_find(places.begin(), places.end()) != places.end()) fail("a loop is named twice");
+    for (size_t i = 0; i < places.size(); ++i) loops_.order[places[i]] = loops[i];
+  }
+
+  void expand(const LoopStep& step) {
+    Loop& loop = find(step.loop);
+    if (loop.extent.is_symbolic()) fail("loop " + loop.name + " has a run-time extent");
+    if (loop.kind != LoopKind::serial) fail("loop " + loop.name + " is unrolled or vectorised already");
+    loop.kind = step.kind == LoopStepKind::unroll ? LoopKind::unrolled : LoopKind::vector;
+  }
+
+  /// Loops of one iteration inside a vector loop are no loops: they go just outside it.
+  void move_unit_loops_out_of_vector() {
+    auto& order = loops_.order;
+    const auto vector =
+        std::find_if(order.begin(), order.end(), [](const Loop& l) { return l.kind == LoopKind::vector; });
+    if (vector == order.end()) return;
+    std::stable_partition(vector, order.end(),
+                          [](const Loop& l) { return !l.extent.is_symbolic() && l.extent.bound == 1; });
+  }
+
+  size_t last_of(const std::string& loop) const {
+    size_t last = 0;
+    for (size_t i = 0; i < loops_.order.size(); ++i)
+      if (loops_.depends(loop, loops_.order[i].name)) last = i;
+    return last;
+  }
+
+  StageLoops& loops_;
+  std::string step_;
+};
+
+std::vector<std::string> names_of(const std::vector<Axis>& axes) {
+  std::vector<std::string> names;
+  for (const Axis& axis : axes) names.push_back(axis.name);
+  return names;
+}
+
+void add_initial(StageLoops& loops, const std::string& name, const Extent& extent, bool reduction) {
+  loops.order.push_back(Loop{.name = name, .extent = extent, .reduction = reduction});
+  loops.extents[name] = extent.bound;
+}
+
+/// One loop per physical dimension of the output; the digits give the axes.
+void physical_loops(const Stage& stage, const Layout& layout, const Region& region, bool own_storage,
+                    StageLoops& loops) {
+  const std::vector<Extent> physical = physical_shape(layout, region.extent);
+  const std::vector<std::string> names = physical_names(layout, names_of(stage.axes));
+  const LayoutPadding padding = analyze_padding(layout, stage.axes.size());
+  Ranges ranges;
+  for (size_t i = 0; i < physical.size(); ++i) {
+    const PhysicalPadding& pad = padding.outer[i];
+    Extent extent = physical[i];
+    extent.bound -= pad.lo + pad.hi;
+    add_initial(loops, names[i], extent, false);
+    loops.store.push_back(variable(names[i]) + pad.lo);
+    if (pad.hi > 0 && (own_storage || !pad.hi_filled)) loops.writable_past[names[i]] = pad.hi;
+    ranges[names[i]] = {0, extent.bound - 1};
+  }
+  const LogicalIndex logical = to_logical(layout, region.extent, loops.store, ranges);
+  loops.axes = logical.index;
+  if (padding.inner_filled && !own_storage) {
+    loops.guard = simplify(logical.valid, ranges);
+    if (loops.guard.is_int(1)) loops.guard = Expr();
+  }
+}
+
+}  // namespace
+
+StageLoops build_loops(const Computation& c, const Stage& stage, const Layout& layout, const Region& region,
+                       bool own_storage, const StageSchedule& schedule) {
+  StageLoops loops;
+  loops.stage = stage.name;
+  if (stores_identity(c, stage)) {
+    if (!stage.reduce.empty())
+      for (const LayoutStep& step : layout.steps)
+        if (step.kind == LayoutKind::unfold)
+          refuse(stage.name, "", "a reduction's output can't be unfolded (it would be computed more than once)");
+    physical_loops(stage, layout, region, own_storage, loops);
+    for (size_t i = 0; i < loops.axes.size() && !region.is_whole(); ++i) loops.axes[i] = region.base[i] + loops.axes[i];
+  } else {
+    if (!region.is_whole())
+      refuse(stage.name, "compute_at", "the stage writes a part of a tensor that others write too");
+    for (const Axis& axis : stage.axes) {
+      add_initial(loops, axis.name, axis.extent, false);
+      loops.axes.push_back(variable(axis.name));
+    }
+  }
+  for (const Axis& axis : stage.reduce) add_initial(loops, axis.name, axis.extent, true);
+  Builder builder(loops);
+  for (const LoopStep& step : schedule.steps) builder.apply(step);
+  builder.finish(region.is_whole());
+  return loops;
+}
+
+}  // namespace altrt::jit

@@ -1,0 +1,100 @@
+// The loops of one stage: initial loops from its output's layout, then the schedule's steps in order. Pure bookkeeping,
+// no statements.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "jit/expr/computation.h"
+#include "jit/layout/layout.h"
+#include "jit/loop/nest.h"
+#include "jit/loop/schedule.h"
+#include "jit/loop/scope.h"
+
+namespace altrt::jit {
+
+/// The part of a stage's output that is computed: per logical dimension [base, base + extent). A root stage's region is
+/// its whole output.
+struct Region {
+  Exprs base;  // over nest variables in scope; empty = all 0
+  std::vector<Extent> extent;
+
+  bool is_whole() const { return base.empty(); }
+};
+
+struct Loop {
+  std::string name;
+  Extent extent;  // of the inner loop of a split: the largest of its blocks
+  LoopKind kind = LoopKind::serial;
+  bool parallel = false;
+  bool reduction = false;
+
+  /// Replaced by copies or lanes when code is made, so that an index over it can be constant.
+  bool is_expanded() const { return kind != LoopKind::serial || (!extent.is_symbolic() && extent.bound == 1); }
+};
+
+/// A run of blocks of a split that have the same size: the source is stride * outer + base + inner.
+struct Segment {
+  int64_t first = 0, count = 0;  // outer values [first, first + count)
+  int64_t inner = 0;             // extent of the inner loop
+  int64_t stride = 0, base = 0;
+};
+
+struct SplitRecord {
+  std::string source, outer, inner;
+  int64_t extent = 0, factor = 0;
+  Tail tail = Tail::peel;
+  bool reduction = false;
+  std::vector<Segment> segments = {};  // one, or two where a peeled or balanced tail differs
+};
+
+struct FuseRecord {
+  std::string name, first, second;
+  int64_t second_extent = 0;
+};
+
+struct StageLoops {
+  std::string stage;
+  std::vector<Loop> order;                    // outermost first
+  std::map<std::string, SplitRecord> splits;  // by source
+  std::map<std::string, FuseRecord> fuses;    // by each of the two sources
+  std::map<std::string, int64_t> extents;     // of every loop that ever was, reductions and spatial
+  Exprs axes;                                 // value of each stage axis over initial loops (and the region's base)
+  Exprs store;  // physical indices of the first output over initial loops; empty where the store is not the identity
+  Expr guard;   // over initial loops: where the store may happen (filled padding inside a split is not written); absent
+                // = everywhere
+  std::map<std::string, int64_t>
+      writable_past;  // initial loop -> how far past its extent results may be stored (undefined padding)
+
+  /// The value of a loop (initial, intermediate or final) in nest variables. Loops not entered yet stay as variables;
+  /// so does the source of a split with two segments where the segment isn't known.
+  Expr value(const std::string& loop, const LoopScope& scope) const;
+  /// Every variable of `e` that is a loop of this stage replaced by its value.
+  Expr resolve(const Expr& e, const LoopScope& scope) const;
+  /// The loop's extent here; depends on the segment for inner loops.
+  Extent extent_of(const Loop& loop, const LoopScope& scope) const;
+  /// All loops on which `loop` depends have been entered.
+  bool is_entered(const std::string& loop, const LoopScope& scope) const;
+  /// The split whose outer loop this is, with two segments; nullptr if none.
+  const SplitRecord* segmented_by(const std::string& outer) const;
+  /// The value of `loop` depends on that of the final loop `name`.
+  bool depends(const std::string& loop, const std::string& name) const;
+  size_t position(const std::string& loop) const;    // order.size() if absent
+  std::vector<std::string> reduction_loops() const;  // names of all reduction loops
+};
+
+/// The initial loops of `stage` for `region` of its output stored with `layout`, with the steps applied. `own_storage`:
+/// the region's buffer is private to the kernel, so that its padding may be overwritten. Error(invalid_argument) names
+/// stage, step and reason.
+StageLoops build_loops(const Computation& c, const Stage& stage, const Layout& layout, const Region& region,
+                       bool own_storage, const StageSchedule& schedule);
+
+/// The stage writes exactly one element per axis point, in place: its loops follow the output's physical dimensions.
+bool stores_identity(const Computation& c, const Stage& stage);
+
+/// Error(invalid_argument) "stage conv, step: reason".
+[[noreturn]] void refuse(const std::string& stage, const std::string& step, const std::string& reason);
+
+}  // namespace altrt::jit

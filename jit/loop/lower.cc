@@ -1,0 +1,38 @@
+#include "jit/loop/lower.h"
+
+#include "jit/expr/math.h"
+#include "jit/loop/emit.h"
+#include "jit/loop/prepare.h"
+#include "jit/loop/promote.h"
+
+namespace altrt::jit {
+
+namespace {
+
+void replace_math(std::vector<Stmt>& body, MathMode mode) {
+  for (Stmt& stmt : body) {
+    if (stmt.kind == StmtKind::store)
+      stmt.value = mode == MathMode::expanded ? expand_math(stmt.value) : surrogate_math(stmt.value);
+    replace_math(stmt.body, mode);
+    replace_math(stmt.otherwise, mode);
+  }
+}
+
+}  // namespace
+
+std::vector<LoweredKernel> lower(const Computation& c, const Layouts& layouts, const Schedule& schedule,
+                                 MathMode math) {
+  const Prepared group = prepare(c, layouts, schedule);
+  std::vector<LoweredKernel> kernels;
+  for (size_t i = 0; i < group.placements.size(); ++i) {
+    if (group.placements[i].at >= 0) continue;
+    LoweredKernel kernel = emit_kernel(group, static_cast<int>(i));
+    promote_to_registers(kernel.nest);
+    replace_math(kernel.nest.body, math);
+    verify(kernel.nest);
+    kernels.push_back(std::move(kernel));
+  }
+  return kernels;
+}
+
+}  // namespace altrt::jit

@@ -1,0 +1,180 @@
+// Producers computed at a loop of their consumer: regions, their storage, their nests.
+#include <algorithm>
+
+#include "jit/loop/emit.h"
+#include "jit/loop/regions.h"
+
+namespace altrt::jit {
+
+/// Stages computed inside this stage's loop at `position`, directly or through others, in topological order.
+std::vector<int> StageEmitter::stages_inside(size_t position) const {
+  std::vector<int> stages;
+  for (size_t i = 0; i < group_.placements.size(); ++i) {
+    int stage = static_cast<int>(i);
+    while (stage >= 0 && group_.placement(stage).at != stage_number_) stage = group_.placement(stage).at;
+    if (stage < 0) continue;
+    const size_t at = loops_.position(group_.placement(stage).loop);
+    if (at == loops_.order.size())
+      refuse(group_.stage(stage).name, "compute_at",
+             "stage " + stage_.name + " has no loop " + group_.placement(stage).loop);
+    if (at >= position) stages.push_back(static_cast<int>(i));
+  }
+  return stages;
+}
+
+/// Regions of all stages inside, as seen from the loop at `position` that has just been entered.
+std::map<int, Region> StageEmitter::infer_regions(size_t position, const Place& place) const {
+  const std::vector<int> inside = stages_inside(position);
+  std::vector<std::pair<int, AxisView>> readers{{stage_number_, view_of_loops(loops_, stage_, place.scope)}};
+  std::map<int, Region> regions;
+  for (size_t i = inside.size(); i-- > 0;) {
+    const int producer = inside[i];
+    regions[producer] =
+        infer_region(group_.computation, producer, readers, group_.has_border(producer), place.scope.analyzer());
+    readers.emplace_back(producer, view_of_region(group_.stage(producer), regions[producer]));
+  }
+  return regions;
+}
+
+std::vector<Storage> StageEmitter::allocate_region(int producer, const Region& region) {
+  std::vector<Storage> storages;
+  const Stage& stage = group_.stage(producer);
+  for (int output : stage.outputs) {
+    const Layout& layout = group_.layouts[static_cast<size_t>(output)];
+    std::vector<int64_t> shape;
+    for (const Extent& extent : physical_shape(layout, region.extent)) shape.push_back(extent.bound);
+    const TensorDecl& tensor = group_.tensor(output);
+    const int buffer = context_.local_buffer(tensor.name, tensor.type, shape, Scope::thread);
+    storages.push_back(Storage{buffer, layout, region.extent, region.base});
+  }
+  return storages;
+}
+
+/// Copies for cache_read: lanes along the region's fastest dimension where the source is contiguous there.
+StageSchedule StageEmitter::copy_schedule(int producer, const Region& region, const Place& place) const {
+  constexpr int64_t kLanes = 16;
+  const Stage& copy = group_.stage(producer);
+  const Layout& layout = group_.layouts[static_cast<size_t>(copy.outputs[0])];
+  StageSchedule schedule;
+  size_t last = copy.axes.size() - 1;
+  for (const LayoutStep& step : layout.steps) last = static_cast<size_t>(step.factors.back());  // a single reorder
+  const std::string name = copy.axes[last].name;
+  const int64_t extent = region.extent[last].bound;
+  if (extent == 1 || !copy.results[0].is(ExprKind::access)) return schedule;
+  LoopScope scope = place.scope;
+  Exprs logical;
+  for (size_t d = 0; d < copy.axes.size(); ++d) {
+    scope.add_variable(copy.axes[d].name, {0, region.extent[d].bound - 1});
+    logical.push_back(region.base[d] + variable(copy.axes[d].name));
+  }
+  const Storage& source = place.storages.at(copy.results[0]->id);
+  Expr inside;
+  const Exprs index = BodyRewriter(copy.name, place.storages, context_.nest, scope)
+                          .physical(source, logical, {}, scope.analyzer(), inside);
+  for (size_t d = 0; d < index.size(); ++d) {
+    const bool is_last = d + 1 == index.size();
+    if (!is_last && uses_variable(index[d], name)) return schedule;
+    if (is_last && linear_form(index[d]).coefficient(name) != 1) return schedule;
+  }
+  if (extent <= 2 * kLanes) return schedule.vectorize(name);
+  return schedule.split(name, kLanes, Tail::peel).vectorize(name + ".1");
+}
+
+Stmts StageEmitter::produce(int producer, const Region& region, const Place& place, const std::vector<Storage>& targets,
+                            bool partial) {
+  const Stage& stage = group_.stage(producer);
+  const auto number = static_cast<size_t>(producer);
+  const Layout layout = partial ? Layout() : group_.layouts[static_cast<size_t>(stage.outputs[0])];
+  const StageSchedule schedule =
+      group_.copies[number] ? copy_schedule(producer, region, place) : group_.schedules[number];
+  StageLoops loops = build_loops(group_.computation, stage, layout, region, true, schedule);
+  return StageEmitter(context_, producer, std::move(loops), targets, partial).emit(place);
+}
+
+namespace {
+
+/// `part` moved so that it begins where the storage does not hold valid rows yet: everything in the first iteration of
+/// `loop`, later only what is new. Absent if the region doesn't roll forwards along exactly one dimension.
+std::optional<Region> new_part(const Region& part, const std::string& loop) {
+  Region result = part;
+  bool rolls = false;
+  for (size_t d = 0; d < part.base.size(); ++d) {
+    const LinearForm form = linear_form(part.base[d]);
+    for (const LinearForm::Term& term : form.terms)
+      if (!term.atom.is(ExprKind::variable) && uses_variable(term.atom, loop)) return std::nullopt;
+    const int64_t step = form.coefficient(loop);
+    if (step == 0) continue;
+    if (rolls || step < 0) return std::nullopt;
+    rolls = true;
+    const int64_t height = part.extent[d].bound;
+    if (step >= height) continue;
+    result.base[d] = part.base[d] + (height - step);
+    result.extent[d] = Extent(step);
+  }
+  if (!rolls) return std::nullopt;
+  return result;
+}
+
+}  // namespace
+
+Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside) {
+  const size_t position = w.loops[i];
+  const std::string& loop = loops_.order[position].name;
+  const std::vector<int> here = group_.attached(stage_number_, loop);
+  std::vector<int> held;
+  for (size_t s = 0; s < group_.placements.size(); ++s)
+    if (group_.placements[s].at == stage_number_ && group_.placements[s].hold == loop)
+      held.push_back(static_cast<int>(s));
+  if (here.empty() && held.empty()) return walk(w, i + 1, outside);
+
+  Place place = outside;
+  const std::map<int, Region> regions = infer_regions(position, place);
+  std::vector<int> buffers;
+  std::map<int, std::vector<Storage>> targets;
+  const auto bind = [&](int producer) {
+    targets[producer] = allocate_region(producer, regions.at(producer));
+    for (size_t r = 0; r < targets[producer].size(); ++r) {
+      place.storages[group_.stage(producer).outputs[r]] = targets[producer][r];
+      buffers.push_back(targets[producer][r].buffer);
+    }
+  };
+  for (int producer : held) {
+    if (regions.count(producer) == 0 || loops_.position(group_.placement(producer).loop) < position)
+      refuse(group_.stage(producer).name, "hold_at",
+             "loop " + loop + " is not outside loop " + group_.placement(producer).loop);
+    bind(producer);
+  }
+  Stmts body;
+  for (int producer : here) {
+    const Placement& placement = group_.placement(producer);
+    const Region& region = regions.at(producer);
+    if (placement.hold.empty() || placement.hold == loop) {
+      if (placement.hold.empty()) bind(producer);
+      body = concatenate(std::move(body), produce(producer, region, place, targets.at(producer), false));
+      continue;
+    }
+    std::vector<Storage> storage;
+    for (int output : group_.stage(producer).outputs) {
+      if (!place.storages.count(output))
+        refuse(group_.stage(producer).name, "hold_at", "loop " + placement.hold + " is not outside loop " + loop);
+      storage.push_back(place.storages.at(output));
+    }
+    const Loop& rolling = loops_.order[position];
+    const bool can_roll = !rolling.parallel && rolling.kind == LoopKind::serial && !loops_.segmented_by(loop);
+    const auto later = can_roll ? new_part(region, loop) : std::nullopt;
+    if (!later) refuse(group_.stage(producer).name, "hold_at", "the region does not roll along loop " + loop);
+    const Expr at_start = place.scope.simplify(eq(loops_.value(loop, place.scope), Expr(0)));
+    Place first = place, next = place;
+    first.scope.assume(at_start);
+    next.scope.assume(logical_not(at_start));
+    Stmts all = produce(producer, region, first, storage, true);
+    if (at_start.is_int(1)) {
+      body = concatenate(std::move(body), std::move(all));
+      continue;
+    }
+    body.push_back(if_then(at_start, std::move(all), produce(producer, *later, next, storage, true)));
+  }
+  return allocate(buffers, concatenate(std::move(body), walk(w, i + 1, place)));
+}
+
+}  // namespace altrt::jit

@@ -1,0 +1,85 @@
+// The walk over a stage's loops: one statement a loop, segments of tails, predicates.
+#include <algorithm>
+
+#include "jit/loop/emit.h"
+
+namespace altrt::jit {
+
+namespace {
+
+Expr extent_expr(const Extent& extent) {
+  return extent.is_symbolic() ? variable("size" + std::to_string(extent.size_index)) : Expr(extent.bound);
+}
+
+}  // namespace
+
+Stmts StageEmitter::walk(const Walk& w, size_t i, Place place) {
+  if (i == w.loops.size()) return w.leaf(place);
+  const Loop& loop = loops_.order[w.loops[i]];
+  const SplitRecord* split = loops_.segmented_by(loop.name);
+  const bool is_open = split && !place.scope.segments.count(split->source);
+  if (!is_open || loop.parallel) return enter(w, i, std::move(place), loop, 0, loops_.extent_of(loop, place.scope));
+  // Blocks of two sizes: the loop runs once over the blocks of each.
+  Stmts stmts;
+  for (size_t k = 0; k < split->segments.size(); ++k) {
+    Place part = place;
+    part.scope.segments[split->source] = static_cast<int>(k);
+    stmts = concatenate(std::move(stmts),
+                        enter(w, i, std::move(part), loop, split->segments[k].first, split->segments[k].count));
+  }
+  return stmts;
+}
+
+Stmts StageEmitter::enter(const Walk& w, size_t i, Place place, const Loop& loop, int64_t first, const Extent& extent) {
+  const bool single = !extent.is_symbolic() && extent.bound == 1 && !loop.parallel;
+  if (single) {
+    place.scope.values[loop.name] = Expr(first);
+    return entered(w, i, place);
+  }
+  place.scope.add_variable(loop.name, {0, extent.bound - 1});
+  place.scope.values[loop.name] = variable(loop.name) + first;
+  Stmts body = entered(w, i, place);
+  if (loop.parallel || body.empty()) return body;
+  return {make_loop(loop.name, loop.kind, extent_expr(extent), std::move(body))};
+}
+
+/// Whether the predicate of a masked split is tested on entering `loop`.
+bool StageEmitter::guards(const Walk& w, const Loop& loop, const SplitRecord& split, const LoopScope& scope) const {
+  if (split.tail != Tail::mask || split.extent % split.factor == 0 || scope.guarded.count(split.source)) return false;
+  if (!loops_.depends(split.source, loop.name) || !loops_.is_entered(split.source, scope)) return false;
+  if (w.phase == Phase::cells) return false;
+  if (split.reduction) return loop.kind != LoopKind::vector;  // lanes are selected in the update
+  return w.phase != Phase::update || !loop.is_expanded();     // a tile is computed whole and stored in part
+}
+
+Stmts StageEmitter::entered(const Walk& w, size_t i, const Place& place) {
+  const Loop& loop = loops_.order[w.loops[i]];
+  for (const auto& [source, split] : loops_.splits) {
+    if (split.segments.size() < 2 || place.scope.segments.count(source) || !loops_.is_entered(split.outer, place.scope))
+      continue;
+    const Expr condition =
+        place.scope.simplify(lt(loops_.value(split.outer, place.scope), Expr(split.segments[0].count)));
+    Place first = place, second = place;
+    first.scope.segments[source] = 0;
+    second.scope.segments[source] = 1;
+    if (condition.is_int()) return entered(w, i, condition->int_value ? first : second);
+    first.scope.assume(condition);
+    second.scope.assume(logical_not(condition));
+    return {if_then(condition, entered(w, i, first), entered(w, i, second))};
+  }
+  for (const auto& [source, split] : loops_.splits) {
+    if (!guards(w, loop, split, place.scope)) continue;
+    const Expr condition = place.scope.simplify(lt(loops_.value(source, place.scope), Expr(split.extent)));
+    Place inside = place;
+    inside.scope.guarded.insert(source);
+    if (condition.is_int(1)) return entered(w, i, inside);
+    inside.scope.assume(condition);
+    Stmts body = entered(w, i, inside);
+    if (body.empty()) return body;
+    return {if_then(condition, std::move(body))};
+  }
+  if (w.phase == Phase::outer || w.phase == Phase::update) return with_producers(w, i, place);
+  return walk(w, i + 1, place);
+}
+
+}  // namespace altrt::jit
