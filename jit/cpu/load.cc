@@ -123,8 +123,8 @@ uint64_t link_one(const KernelObject& object, MemoryManager& memory) {
 
 }  // namespace
 
-// A section's contents never take more than its object; what linking adds (a stub and a table entry a helper) fits in
-// the slack.
+// A section's contents never take more than its object; what linking adds (a jump and a table entry for each helper)
+// fits in the slack.
 std::vector<std::shared_ptr<LoadedKernel>> load(const std::vector<KernelObject>& objects) {
   std::vector<std::shared_ptr<LoadedKernel>> kernels;
   if (objects.empty()) return kernels;
