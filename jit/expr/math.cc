@@ -1,7 +1,8 @@
 // Elementary functions as sequences of basic operations.
 //
 // The polynomials and rationals are minimax fits (relative error, weighted least squares with Lawson's iteration at 40
-// digits), rounded to floats.
+// digits), rounded to
+// floats; the last bits of the rationals' coefficients were then searched for the least error in float arithmetic.
 #include "jit/expr/math.h"
 
 #include <bit>
@@ -80,14 +81,14 @@ Expr odd_rational(const Expr& x, double limit, std::initializer_list<double> p, 
 }
 
 Expr expand_tanh(const Expr& x) {
-  return odd_rational(x, 9.02, {0.999999979, 0.133797956, 0.0034941213, 2.05846871e-5, 1.3320335e-8},
-                      {1, 0.467131111, 0.0258714176, 0.000328322508, 7.76262216e-7});
+  return odd_rational(x, 9.02, {1, 0.133797958, 0.00349412137, 2.058467e-05, 1.33203581e-08},
+                      {1, 0.467131108, 0.0258714203, 0.000328322407, 7.76261288e-07});
 }
 
 Expr expand_erf(const Expr& x) {
   return odd_rational(
-      x, 3.95, {1.1283791, 0.202476692, 0.050908662, 0.00380306616, 0.000143676859, -1.95004183e-6, 1.96001767e-8},
-      {1, 0.512771832, 0.116050099, 0.014566295, 0.000978629649});
+      x, 3.95, {1.12837911, 0.20247677, 0.0509086624, 0.00380306598, 0.00014367688, -1.95003827e-06, 1.96001348e-08},
+      {1, 0.512771964, 0.116050102, 0.0145662967, 0.000978629687});
 }
 
 const char* elementary_name(ExprKind kind) {

@@ -104,8 +104,8 @@ class Verifier {
       require(s.results[k]->type == c_.tensors[s.outputs[k]].type,
               what + " is " + altrt::to_string(s.results[k]->type) + ", its tensor " +
                   altrt::to_string(c_.tensors[s.outputs[k]].type));
-      check_expr(s.results[k], what, {.accesses = true, .state = true});
       check_variables(s.results[k], what, false);
+      check_expr(s.results[k], what, {.accesses = true, .state = true});
     }
     check_store();
   }
@@ -134,8 +134,8 @@ class Verifier {
               what + ": types differ");
       check_expr(v.init, what + " initial value", {});
       check_variables(v.init, what + " initial value", false);
-      check_expr(v.update, what + " update", {.accesses = true, .state = true});
       check_variables(v.update, what + " update", true);
+      check_expr(v.update, what + " update", {.accesses = true, .state = true});
       if (!v.combine) continue;
       check_expr(v.combine, what + " combine", {.state = true, .other = true});
       check_variables(v.combine, what + " combine", false);
