@@ -27,7 +27,6 @@ constexpr std::array<std::pair<DataType, int64_t>, 7> kTypes{{{DataType::f32, fl
 
 // The fields of a TensorProto, data not yet decoded.
 struct RawTensor {
-  std::string_view name;
   Shape dims;
   int64_t element_type = 0;
   uint32_t data_field = 0;  // the field that holds the data; 0 = none yet
@@ -108,6 +107,23 @@ void read_raw_data(Message& message, ReadContext& context, RawTensor& tensor) {
   tensor.data_field = tensor_proto::raw_data;
 }
 
+// The name alone, which may be the last field, so that messages about the other fields can tell it.
+std::string_view read_name(std::string_view bytes, ReadContext& context) {
+  using namespace tensor_proto;
+  Message message(bytes, "TensorProto", context,
+                  {dims, float_data, int32_data, string_data, int64_data, double_data, uint64_data, external_data,
+                   metadata_props});
+  std::string_view result;
+  while (message.next()) {
+    if (message.field() == tensor_proto::name) {
+      result = message.bytes();
+    } else {
+      message.skip();
+    }
+  }
+  return result;
+}
+
 RawTensor read_fields(std::string_view bytes, ReadContext& context) {
   using namespace tensor_proto;
   RawTensor tensor;
@@ -137,9 +153,6 @@ RawTensor read_fields(std::string_view bytes, ReadContext& context) {
       case int64_data:
       case uint64_data:
         add_numbers(message, WireType::varint, context, tensor);
-        break;
-      case tensor_proto::name:
-        tensor.name = message.bytes();
         break;
       case raw_data:
         read_raw_data(message, context, tensor);
@@ -326,10 +339,10 @@ std::string element_type_name(int64_t element_type) {
 }
 
 NamedTensor read_tensor(std::string_view bytes, ReadContext& context, ExternalData* external) {
-  const RawTensor raw = read_fields(bytes, context);
   NamedTensor result;
-  result.name = raw.name;
-  const ReadContext::Scope scope(context, raw.name.empty() ? "unnamed tensor" : "tensor " + quoted(raw.name));
+  result.name = read_name(bytes, context);
+  const ReadContext::Scope scope(context, result.name.empty() ? "unnamed tensor" : "tensor " + quoted(result.name));
+  const RawTensor raw = read_fields(bytes, context);
   const auto type = data_type_of(raw.element_type);
   if (raw.segmented) {
     context.unsupported("is stored in segments");
