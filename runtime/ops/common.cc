@@ -86,6 +86,18 @@ Shape broadcast(const NodeInfo& node, const Shape& a, const Shape& b) {
   return result;
 }
 
+void require_broadcast(const NodeInfo& node, int i, const char* name, const Shape& shape) {
+  const Shape& own = node.input(i).shape;
+  bool fits = own.size() <= shape.size();
+  for (size_t d = 0; fits && d < own.size(); ++d) {
+    fits = own[d] == 1 || own[d] == shape[shape.size() - own.size() + d];
+  }
+  if (!fits) {
+    node.fail(std::string("input '") + name + "' of shape " + to_string(own) + " does not broadcast to " +
+              to_string(shape));
+  }
+}
+
 int64_t product(const Shape& shape, size_t first, size_t last) {
   int64_t result = 1;
   for (size_t d = first; d < last; ++d) result *= shape[d];

@@ -46,6 +46,8 @@ std::vector<ResultType> one_result(const NodeInfo& node, DataType type, Shape sh
 void check_size(const NodeInfo& node, const Shape& shape);
 /// numpy broadcasting of two shapes.
 Shape broadcast(const NodeInfo& node, const Shape& a, const Shape& b);
+/// Fails unless input i broadcasts to the shape without changing it.
+void require_broadcast(const NodeInfo& node, int i, const char* name, const Shape& shape);
 int64_t product(const Shape& shape, size_t first, size_t last);
 /// a * b; Error(out_of_memory) on overflow.
 int64_t checked_product(const NodeInfo& node, int64_t a, int64_t b);

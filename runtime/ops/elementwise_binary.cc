@@ -39,7 +39,8 @@ std::vector<ResultType> infer_pow(const NodeInfo& node) {
   return one_result(node, x.type, broadcast(node, x.shape, y.shape));
 }
 
-/// The base's type is the result's; integers go through f64. Small whole constant exponents become products.
+/// The base's type is the result's; an integer base with a float exponent goes through f64. Small whole constant
+/// exponents become products.
 Expr power(const NodeInfo& node, const Expr& x, const Expr& y) {
   const Operand& exponent = node.input(1);
   if (exponent.data && element_count(exponent.shape) == 1) {
@@ -51,7 +52,9 @@ Expr power(const NodeInfo& node, const Expr& x, const Expr& y) {
   if (is_float(x->type)) {
     return jit::call(x->type == DataType::f32 ? "pow_f32" : "pow_f64", x->type, {x, cast(x->type, y)});
   }
-  return cast(x->type, jit::call("pow_f64", DataType::f64, {cast(DataType::f64, x), cast(DataType::f64, y)}));
+  const DataType common = is_float(y->type) ? DataType::f64 : DataType::i64;
+  const char* helper = is_float(y->type) ? "pow_f64" : "pow_i64";
+  return cast(x->type, jit::call(helper, common, {cast(common, x), cast(common, y)}));
 }
 
 std::vector<ResultType> infer_mod(const NodeInfo& node) {
@@ -68,11 +71,11 @@ Expr modulus(const NodeInfo& node, const Expr& a, const Expr& b) {
 
 /// The slope broadcasts to X, never X to the slope.
 std::vector<ResultType> infer_prelu(const NodeInfo& node) {
-  auto result = infer_binary<kNumbers>(node);
-  if (result[0].shape != node.input(0).shape) {
-    node.fail("input 'slope' of shape " + to_string(node.input(1).shape) + " does not broadcast to X");
-  }
-  return result;
+  require_inputs(node, 2, 2);
+  const Operand& x = require_input(node, 0, "X", kNumbers);
+  require_same_type(node, 1, 0);
+  require_broadcast(node, 1, "slope", x.shape);
+  return one_result(node, x.type, x.shape);
 }
 
 Expr prelu(const NodeInfo&, const Expr& x, const Expr& slope) {

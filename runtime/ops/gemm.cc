@@ -17,9 +17,7 @@ std::vector<ResultType> infer_gemm(const NodeInfo& node) {
   const Shape shape = {a.shape[trans_a ? 1 : 0], b.shape[trans_b ? 0 : 1]};
   if (node.has_input(2)) {
     require_same_type(node, 2, 0);
-    if (broadcast(node, node.input(2).shape, shape) != shape) {
-      node.fail("input 'C' of shape " + to_string(node.input(2).shape) + " does not broadcast to " + to_string(shape));
-    }
+    require_broadcast(node, 2, "C", shape);
   }
   return one_result(node, a.type, shape);
 }

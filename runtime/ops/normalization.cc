@@ -102,10 +102,7 @@ std::vector<ResultType> infer_layer_normalization(const NodeInfo& node) {
   for (int i = 1; i < 3; ++i) {
     if (!node.has_input(i)) continue;
     require_same_type(node, i, 0);
-    if (broadcast(node, node.input(i).shape, x.shape) != x.shape) {
-      node.fail(std::string("input '") + (i == 1 ? "Scale" : "B") + "' of shape " + to_string(node.input(i).shape) +
-                " does not broadcast to X");
-    }
+    require_broadcast(node, i, i == 1 ? "Scale" : "B", x.shape);
   }
   check_size(node, x.shape);
   Shape row = x.shape;

@@ -25,7 +25,7 @@ Parts parts(const NodeInfo& node) {
     const int64_t count = node.integer("num_outputs", node.outputs);
     if (count != node.outputs) node.fail("attribute 'num_outputs' differs from the number of outputs");
     const int64_t size = (extent + count - 1) / count;
-    if (extent % count != 0 && (node.opset < 18 || (count - 1) * size >= extent)) {
+    if (extent % count != 0 && (node.opset < 18 || (count - 1) * size > extent)) {
       node.fail("axis of " + std::to_string(extent) + " elements does not split into " + std::to_string(count) +
                 " parts");
     }
