@@ -50,6 +50,14 @@ class Folding {
       value.symbols.assign(value.shape.size(), "");
       value.shape_known = true;
     }
+    // A value without elements is a constant whatever it was made from: groups never see one.
+    if (bytes == 0 && !node.outputs.empty()) {
+      for (size_t i = 0; i < node.outputs.size(); ++i) {
+        if (node.outputs[i] < 0) continue;
+        graph_.values[node.outputs[i]].data = std::make_shared<const Tensor>(results[i].type, results[i].shape);
+      }
+      return true;
+    }
     return can_fold(info) && fold(node, info, op, results, bytes);
   }
 
