@@ -32,6 +32,17 @@ bool is_pure_index(const Expr& e) {
 
 }  // namespace
 
+Expr inside_condition(const Exprs& index, const std::vector<int64_t>& shape, Analyzer& analyzer) {
+  std::vector<Expr> conditions;
+  for (size_t d = 0; d < index.size(); ++d) {
+    const Expr low = le(Expr(0), index[d]), high = lt(index[d], Expr(shape[d]));
+    const Interval interval = analyzer.interval(index[d]);
+    if (interval.lo < 0 && !analyzer.always(low)) conditions.push_back(low);
+    if (interval.hi >= shape[d] && !analyzer.always(high)) conditions.push_back(high);
+  }
+  return conjunction(conditions);
+}
+
 Expr in_loop_order(const Expr& index, const std::vector<std::string>& variables) {
   if (index->type != DataType::i64) return index;
   const LinearForm form = linear_form(index);
@@ -46,13 +57,29 @@ Expr in_loop_order(const Expr& index, const std::vector<std::string>& variables)
 }
 
 Expr BodyRewriter::rewrite(const Expr& body, const BodyValues& values) const {
-  const Expr lowered = scope_.simplify(lower(body, values, scope_.analyzer()));
-  return jit::rewrite(lowered, [&](const Expr& e) {
-    if (!e.is(ExprKind::access)) return e;
-    Exprs indices;
-    for (const Expr& index : e->args) indices.push_back(in_loop_order(index, scope_.variables));
-    return access(e->id, e->type, indices);
-  });
+  return finish(scope_.simplify(lower(body, values, scope_.analyzer())), scope_.analyzer());
+}
+
+/// Last pass: indices in loop order. Simplification may have brought an index into a form whose bounds can't be seen
+/// any more; it is guarded then, in the very form that it is used in.
+Expr BodyRewriter::finish(const Expr& e, Analyzer& analyzer) const {
+  if (e->args.empty()) return e;
+  if (e.is(ExprKind::select)) {
+    Analyzer taken = analyzer.assume(e->args[0]), other = analyzer.assume(e->args[0], false);
+    return select(finish(e->args[0], analyzer), finish(e->args[1], taken), finish(e->args[2], other));
+  }
+  Exprs args;
+  for (const Expr& argument : e->args) args.push_back(finish(argument, analyzer));
+  if (e.is(ExprKind::table)) {
+    const auto size = static_cast<int64_t>(e->table->size());
+    if (!within(analyzer, args[0], 0, size)) args[0] = min(max(args[0], Expr(0)), Expr(size - 1));
+    return with_args(e, args);
+  }
+  if (!e.is(ExprKind::access)) return with_args(e, args);
+  for (Expr& index : args) index = in_loop_order(index, scope_.variables);
+  const Expr inside = inside_condition(args, nest_.buffers[static_cast<size_t>(e->id)].shape, analyzer);
+  const Expr read = access(e->id, e->type, args);
+  return inside.is_int(1) ? read : select(inside, read, constant(e->type, 0));
 }
 
 Expr BodyRewriter::lower(const Expr& e, const BodyValues& values, Analyzer& analyzer) const {
@@ -116,15 +143,8 @@ Exprs BodyRewriter::physical(const Storage& storage, const Exprs& logical, const
     relative[d] = analyzer.simplify(relative[d]);
   }
   Exprs index = to_physical(storage.layout, storage.shape, relative, analyzer.ranges(), window);
-  const Buffer& buffer = nest_.buffers[static_cast<size_t>(storage.buffer)];
-  std::vector<Expr> conditions;
-  for (size_t d = 0; d < index.size(); ++d) {
-    index[d] = analyzer.simplify(index[d]);
-    const Interval interval = analyzer.interval(index[d]);
-    if (interval.lo < 0) conditions.push_back(le(Expr(0), index[d]));
-    if (interval.hi >= buffer.shape[d]) conditions.push_back(lt(index[d], Expr(buffer.shape[d])));
-  }
-  inside = conjunction(conditions);
+  for (Expr& e : index) e = analyzer.simplify(e);
+  inside = inside_condition(index, nest_.buffers[static_cast<size_t>(storage.buffer)].shape, analyzer);
   return index;
 }
 

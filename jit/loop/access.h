@@ -41,6 +41,7 @@ class BodyRewriter {
                  Analyzer& analyzer, Expr& inside) const;
 
  private:
+  Expr finish(const Expr& e, Analyzer& analyzer) const;
   Expr lower(const Expr& e, const BodyValues& values, Analyzer& analyzer) const;
   Expr lower_access(const Expr& e, const BodyValues& values, Analyzer& analyzer) const;
   Expr lower_select(const Expr& e, const BodyValues& values, Analyzer& analyzer) const;
@@ -52,6 +53,8 @@ class BodyRewriter {
   const LoopScope& scope_;
 };
 
+/// What must hold for a physical index to lie in a buffer of this shape; true where it is proven.
+Expr inside_condition(const Exprs& index, const std::vector<int64_t>& shape, Analyzer& analyzer);
 /// Sums in index order: terms of outer variables first, so that loop-invariant parts stand together.
 Expr in_loop_order(const Expr& index, const std::vector<std::string>& variables);
 

@@ -123,11 +123,18 @@ Stmts StageEmitter::store_results(const Place& place, const Exprs& states) {
   std::erase_if(conditions, [](const Expr& e) { return e.is_int(1); });
   const Expr condition = conjunction(conditions);
   if (!conditions.empty()) here.scope.assume(condition);
-  Stmts stores;
+  // Simplified under the condition, an index may take a form whose bounds have to be stated again.
+  std::vector<Expr> restated;
   for (size_t r = 0; r < targets_.size(); ++r) {
     for (Expr& e : indices[r]) e = in_loop_order(here.scope.simplify(e), here.scope.variables);
-    stores.push_back(store(targets_[r].buffer, indices[r], rewriter(here).rewrite(stage_.results[r], values)));
+    const std::vector<int64_t>& shape = context_.nest.buffers[static_cast<size_t>(targets_[r].buffer)].shape;
+    for (const Expr& e : conjuncts(inside_condition(indices[r], shape, here.scope.analyzer()))) restated.push_back(e);
   }
+  if (!restated.empty()) here.scope.assume(conjunction(restated));
+  Stmts stores;
+  for (size_t r = 0; r < targets_.size(); ++r)
+    stores.push_back(store(targets_[r].buffer, indices[r], rewriter(here).rewrite(stage_.results[r], values)));
+  if (!restated.empty()) stores = {if_then(conjunction(restated), std::move(stores))};
   return conditions.empty() ? stores : Stmts{if_then(condition, std::move(stores))};
 }
 

@@ -75,7 +75,8 @@ class Machine {
   }
 
   [[noreturn]] void fail(const std::string& reason, const Stmt& stmt) const {
-    throw Error(ErrorCode::internal, "interpret " + nest_.name + ": " + reason + " in \"" + to_string(nest_, stmt) + "\"");
+    throw Error(ErrorCode::internal,
+                "interpret " + nest_.name + ": " + reason + " in \"" + to_string(nest_, stmt) + "\"");
   }
 
   /// Evaluates the statement's expressions; the first result.
@@ -128,7 +129,8 @@ class Machine {
     std::vector<int64_t> elements(active.size());
     for (Code& code : body) {
       const bool stores = code.stmt->kind == StmtKind::store;
-      if (!stores && code.stmt->kind != StmtKind::if_then) fail("neither a store nor a condition in a vector loop", *code.stmt);
+      if (!stores && code.stmt->kind != StmtKind::if_then)
+        fail("neither a store nor a condition in a vector loop", *code.stmt);
       for (size_t lane = 0; lane < active.size(); ++lane) {
         if (!active[lane]) continue;
         variables_[variable].i = static_cast<int64_t>(lane);

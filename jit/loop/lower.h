@@ -19,8 +19,9 @@ using Layouts = std::map<std::string, Layout>;
 /// One kernel of a lowered group.
 struct LoweredKernel {
   Nest nest;
-  /// nest argument i is this tensor of the Computation. Intermediates between root stages appear here: they live in the
-  /// plan.
+  /// Nest argument i is this tensor of the Computation. Intermediates between root stages appear here: they live in the
+  /// plan. Numbers past the Computation's tensors are scratch between its kernels that lowering added (chunk states of
+  /// split_reduction): plain arrays of the nest buffer's type and shape.
   std::vector<int> arguments;
 };
 

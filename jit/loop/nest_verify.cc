@@ -5,6 +5,7 @@
 
 #include "jit/expr/analysis.h"
 #include "jit/loop/nest.h"
+#include "jit/loop/scope.h"
 
 namespace altrt::jit {
 
@@ -137,8 +138,7 @@ class Verifier {
         return;
       case ExprKind::table: {
         check_value(e->args[0], analyzer);
-        const Interval i = analyzer.interval(e->args[0]);
-        if (i.lo < 0 || i.hi >= static_cast<int64_t>(e->table->size()))
+        if (!within(analyzer, e->args[0], 0, static_cast<int64_t>(e->table->size())))
           fail("table index " + to_string(e->args[0]) + " may leave the table");
         return;
       }
@@ -158,8 +158,7 @@ class Verifier {
     if (analyzer.contradictory()) return;  // never reached
     for (size_t d = 0; d < indices.size(); ++d) {
       check_value(indices[d], analyzer);
-      const Interval i = analyzer.interval(indices[d]);
-      if (i.lo < 0 || i.hi >= b.shape[d])
+      if (!within(analyzer, indices[d], 0, b.shape[d]))
         fail("index " + to_string(indices[d]) + " may leave dimension " + std::to_string(d) + " of " + b.name);
       if (b.scope == Scope::register_tile) check_constant(indices[d], b);
     }
@@ -182,6 +181,12 @@ class Verifier {
 
 }  // namespace
 
-void verify(const Nest& nest) { Verifier(nest).verify(); }
+void verify(const Nest& nest) {
+  try {
+    Verifier(nest).verify();
+  } catch (const Error& e) {
+    throw Error(e.code(), std::string(e.what()) + "\n" + to_string(nest));
+  }
+}
 
 }  // namespace altrt::jit

@@ -34,12 +34,13 @@ int find_consumer(const Computation& c, const Stage& stage, const LoopStep& step
   return at;
 }
 
-void check_names(const Computation& c, const Layouts& layouts, const Schedule& schedule) {
+/// Layouts of tensors that were inlined away are of no effect.
+void check_names(const Computation& given, const Computation& c, const Layouts& layouts, const Schedule& schedule) {
   for (const auto& [name, steps] : schedule.stages)
     if (c.find_stage(name) < 0)
       throw Error(ErrorCode::invalid_argument, "schedule: no stage " + name + " in " + c.name);
   for (const auto& [name, layout] : layouts)
-    if (c.find_tensor(name) < 0)
+    if (c.find_tensor(name) < 0 && given.find_tensor(name) < 0)
       throw Error(ErrorCode::invalid_argument, "layouts: no tensor " + name + " in " + c.name);
   std::set<std::string> axes;
   for (const Stage& stage : c.stages) {
@@ -137,7 +138,7 @@ Prepared prepare(const Computation& c, const Layouts& given, const Schedule& giv
   inline_stages(p.computation, schedule);
   split_reductions(p.computation, schedule);
   const std::vector<std::string> copies = cache_reads(p.computation, layouts, schedule);
-  check_names(p.computation, layouts, schedule);
+  check_names(c, p.computation, layouts, schedule);
 
   for (const TensorDecl& tensor : p.computation.tensors) {
     const auto found = layouts.find(tensor.name);

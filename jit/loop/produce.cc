@@ -127,6 +127,10 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
       held.push_back(static_cast<int>(s));
   if (here.empty() && held.empty()) return walk(w, i + 1, outside);
 
+  if (loops_.order[position].kind == LoopKind::vector)
+    refuse(group_.stage(here.empty() ? held[0] : here[0]).name, "compute_at",
+           "loop " + loop + " of stage " + stage_.name + " is a vector loop");
+
   Place place = outside;
   const std::map<int, Region> regions = infer_regions(position, place);
   std::vector<int> buffers;

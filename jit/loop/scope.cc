@@ -29,7 +29,8 @@ Expr nonnegative_form(const Expr& condition) {
 
 bool within(Analyzer& analyzer, const Expr& e, int64_t lo, int64_t hi) {
   const Interval interval = analyzer.interval(e);
-  return interval.lo >= lo && interval.hi < hi;
+  return (interval.lo >= lo || analyzer.always(le(Expr(lo), e))) &&
+         (interval.hi < hi || analyzer.always(lt(e, Expr(hi))));
 }
 
 }  // namespace altrt::jit

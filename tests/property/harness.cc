@@ -1,0 +1,205 @@
+#include "tests/property/harness.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include <altrt/error.h>
+
+#include "jit/expr/evaluate.h"
+#include "jit/layout/permute.h"
+#include "jit/loop/interpret.h"
+
+namespace altrt::property {
+
+using namespace jit;  // NOLINT
+
+namespace {
+
+/// Memory with an inaccessible page on each side.
+class GuardedMemory {
+ public:
+  GuardedMemory(size_t bytes, bool at_end) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t inner = (bytes + page - 1) / page * page + (bytes == 0 ? page : 0);
+    size_ = inner + 2 * page;
+    map_ = static_cast<char*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (map_ == MAP_FAILED) throw std::bad_alloc();
+    mprotect(map_, page, PROT_NONE);
+    mprotect(map_ + page + inner, page, PROT_NONE);
+    // Elements keep their natural alignment; vectors need no more.
+    data_ = at_end ? map_ + page + inner - (bytes + 7) / 8 * 8 : map_ + page;
+  }
+  ~GuardedMemory() { munmap(map_, size_); }
+  GuardedMemory(const GuardedMemory&) = delete;
+  GuardedMemory& operator=(const GuardedMemory&) = delete;
+  char* data() { return data_; }
+
+ private:
+  char* map_ = nullptr;
+  char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+void set_element(DataType type, void* data, size_t i, double value) {
+  switch (type) {
+    case DataType::f32:
+      static_cast<float*>(data)[i] = static_cast<float>(value);
+      return;
+    case DataType::f64:
+      static_cast<double*>(data)[i] = value;
+      return;
+    case DataType::i64:
+      static_cast<int64_t*>(data)[i] = std::isnan(value) ? -77777 : static_cast<int64_t>(value);
+      return;
+    case DataType::i32:
+      static_cast<int32_t*>(data)[i] = std::isnan(value) ? -77777 : static_cast<int32_t>(value);
+      return;
+    default:
+      static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(value);
+  }
+}
+
+std::vector<int64_t> bounds_of(const std::vector<Extent>& shape) {
+  std::vector<int64_t> result;
+  for (const Extent& extent : shape) result.push_back(extent.bound);
+  return result;
+}
+
+int64_t elements_of(const std::vector<Extent>& shape) {
+  int64_t count = 1;
+  for (const Extent& extent : shape) count *= extent.bound;
+  return count;
+}
+
+const Layout& layout_of(const Case& c, const std::string& tensor) {
+  static const Layout plain;
+  const auto found = c.layouts.find(tensor);
+  return found == c.layouts.end() ? plain : found->second;
+}
+
+void permute(DataType type, const std::vector<int64_t>& shape, const Layout& from, const Layout& to, const void* source,
+             void* target) {
+  const Permute copy(type, shape, from, to);
+  copy.run(source, target, 0, copy.tasks());
+}
+
+/// The tensors of a case: dense in logical order, and physical between guard pages.
+struct Tensors {
+  std::vector<std::vector<char>> dense;
+  std::vector<std::unique_ptr<GuardedMemory>> physical;
+};
+
+void fill_inputs(const Case& c, Tensors& tensors) {
+  Random random(c.seed + 17);
+  for (size_t t = 0; t < c.computation.tensors.size(); ++t) {
+    const TensorDecl& decl = c.computation.tensors[t];
+    const auto count = static_cast<size_t>(elements_of(decl.shape));
+    tensors.dense.emplace_back(count * size_of(decl.type) + 8);
+    const bool is_input = decl.role == Role::input || decl.role == Role::constant;
+    const bool is_weight = decl.role == Role::constant && c.kind == "winograd";
+    for (size_t i = 0; i < count; ++i)
+      set_element(decl.type, tensors.dense[t].data(), i,
+                  is_input ? static_cast<double>(random.in(-4, 4) * (is_weight ? 4 : 1)) : NAN);
+  }
+}
+
+/// Physical copy of every tensor that a kernel touches; outputs hold NaN outside their filled padding.
+void make_physical(const Case& c, const Computation& lowered, Tensors& tensors) {
+  for (size_t t = 0; t < lowered.tensors.size(); ++t) {
+    const TensorDecl& decl = lowered.tensors[t];
+    const Layout& layout = layout_of(c, decl.name);
+    const auto count = static_cast<size_t>(physical_elements(layout, decl.shape));
+    tensors.physical.push_back(std::make_unique<GuardedMemory>(count * size_of(decl.type), (c.seed + t) % 2 == 0));
+    char* data = tensors.physical.back()->data();
+    for (size_t i = 0; i < count; ++i) set_element(decl.type, data, i, NAN);
+    if (decl.role == Role::input || decl.role == Role::constant)
+      permute(decl.type, bounds_of(decl.shape), Layout(), layout, tensors.dense[t].data(), data);
+    else
+      fill_padding(decl.type, bounds_of(decl.shape), layout, data);
+  }
+}
+
+std::string compare(const TensorDecl& decl, const std::vector<char>& expected, const std::vector<char>& actual) {
+  const size_t size = size_of(decl.type);
+  const auto count = static_cast<size_t>(elements_of(decl.shape));
+  for (size_t i = 0; i < count; ++i) {
+    const char *a = expected.data() + i * size, *b = actual.data() + i * size;
+    if (std::memcmp(a, b, size) == 0) continue;
+    if (decl.type == DataType::f32) {
+      float x, y;
+      std::memcpy(&x, a, sizeof x);
+      std::memcpy(&y, b, sizeof y);
+      if (x == y) continue;  // +0 and -0: the order of a sum decides
+      return decl.name + "[" + std::to_string(i) + "] is " + std::to_string(y) + ", not " + std::to_string(x);
+    }
+    return decl.name + "[" + std::to_string(i) + "] differs";
+  }
+  return "";
+}
+
+/// Filled padding must be as it was: filling it again changes nothing but undefined padding.
+std::string check_padding(const TensorDecl& decl, const Layout& layout, const char* data) {
+  if (!layout.has_filled_padding()) return "";
+  for (const LayoutStep& step : layout.steps)
+    if (step.kind == LayoutKind::pad && !step.fill) return "";
+  const auto bytes = static_cast<size_t>(physical_elements(layout, decl.shape)) * size_of(decl.type);
+  std::vector<char> again(data, data + bytes);
+  again.resize(bytes + 8);
+  fill_padding(decl.type, bounds_of(decl.shape), layout, again.data());
+  return std::memcmp(again.data(), data, bytes) == 0 ? "" : "padding of " + decl.name + " was overwritten";
+}
+
+}  // namespace
+
+void run_interpreter(const Nest& nest, const std::vector<void*>& arguments) {
+  interpret(nest, arguments, {}, 0, nest.tasks());
+}
+
+std::string check(const Case& c, const Executor& execute) {
+  Tensors tensors;
+  fill_inputs(c, tensors);
+  // Rewritings may add tensors behind the Computation's own: every kernel names its arguments.
+  Computation lowered = c.computation;
+  for (const LoweredKernel& kernel : c.kernels)
+    for (size_t i = 0; i < kernel.arguments.size(); ++i)
+      while (static_cast<size_t>(kernel.arguments[i]) >= lowered.tensors.size())
+        lowered.tensors.push_back(TensorDecl());
+  for (const LoweredKernel& kernel : c.kernels) {
+    for (size_t i = 0; i < kernel.arguments.size(); ++i) {
+      TensorDecl& decl = lowered.tensors[static_cast<size_t>(kernel.arguments[i])];
+      if (static_cast<size_t>(kernel.arguments[i]) < c.computation.tensors.size()) continue;
+      decl.name = kernel.nest.buffers[i].name;
+      decl.type = kernel.nest.buffers[i].type;
+      decl.role = Role::intermediate;
+      decl.shape.assign(kernel.nest.buffers[i].shape.begin(), kernel.nest.buffers[i].shape.end());
+    }
+  }
+  make_physical(c, lowered, tensors);
+
+  std::vector<void*> dense;
+  for (auto& memory : tensors.dense) dense.push_back(memory.data());
+  evaluate(c.computation, dense, {}, c.math == MathMode::surrogate);
+  for (const LoweredKernel& kernel : c.kernels) {
+    std::vector<void*> arguments;
+    for (int tensor : kernel.arguments) arguments.push_back(tensors.physical[static_cast<size_t>(tensor)]->data());
+    execute(kernel.nest, arguments);
+  }
+  for (size_t t = 0; t < c.computation.tensors.size(); ++t) {
+    const TensorDecl& decl = c.computation.tensors[t];
+    if (decl.role != Role::output) continue;
+    const char* physical = tensors.physical[t]->data();
+    std::vector<char> actual(tensors.dense[t].size());
+    permute(decl.type, bounds_of(decl.shape), layout_of(c, decl.name), Layout(), physical, actual.data());
+    std::string difference = compare(decl, tensors.dense[t], actual);
+    if (difference.empty()) difference = check_padding(decl, layout_of(c, decl.name), physical);
+    if (!difference.empty()) return difference;
+  }
+  return "";
+}
+
+}  // namespace altrt::property

@@ -1,0 +1,44 @@
+// Runs a case through any executor of nests and compares it with the reference evaluator bit for bit.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/property/generator.h"
+
+namespace altrt::property {
+
+/// Runs all tasks of one nest on physical buffers (argument order).
+using Executor = std::function<void(const jit::Nest& nest, const std::vector<void*>& arguments)>;
+
+/// The interpreter as an executor.
+void run_interpreter(const jit::Nest& nest, const std::vector<void*>& arguments);
+
+/// Empty if every output of every kernel has the reference's bits and no filled padding was changed; otherwise what
+/// differs first. Outputs are NaN before the run; undefined padding of inputs holds large numbers. Each buffer lies
+/// between guard pages, its end (or its start, by seed) at the page.
+std::string check(const Case& c, const Executor& execute);
+
+/// Which features cases had: (kind, feature) -> number of cases. Features: "split", ... of layouts with prefix
+/// "layout.", of loops "loop.", tails "tail.".
+class Coverage {
+ public:
+  void add(const Case& c);
+  /// Table of kinds x features.
+  std::string table() const;
+  /// Kind x feature pairs without a case, of those that can occur.
+  std::vector<std::string> empty_cells() const;
+  double indivisible_share() const { return cases_ ? static_cast<double>(indivisible_) / cases_ : 0; }
+  double several_stages_share() const { return cases_ ? static_cast<double>(several_stages_) / cases_ : 0; }
+  int cases() const { return cases_; }
+  int refused() const { return refused_; }
+
+ private:
+  std::map<std::string, std::map<std::string, int>> cells_;
+  int cases_ = 0, indivisible_ = 0, several_stages_ = 0, refused_ = 0;
+};
+
+}  // namespace altrt::property
