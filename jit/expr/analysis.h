@@ -47,7 +47,9 @@ class Analyzer {
   void add_fact(const Expr& condition, bool holds);
   void add_comparison(const Expr& condition, bool holds);
   void add_linear(const LinearForm& form, Interval interval);  // lo <= form <= hi
+  void settle();
   bool narrow(const LinearFact& fact);
+  void drop_fixed(LinearFact& fact) const;
   std::optional<bool> known(const Expr& condition) const;
   Interval fact_interval(const LinearForm& form, Interval plain, int depth);
   std::optional<Interval> single_fact(const Expr& atom) const;
@@ -63,7 +65,7 @@ class Analyzer {
   bool compute_opaque(const Expr& e);
 
   // simplify_index.cc
-  LinearForm form_of(const Expr& e);
+  const LinearForm& form_of(const Expr& e);
   LinearForm compute_form(const Expr& e);
   LinearForm divide(LinearForm a, int64_t divisor);
   LinearForm modulo(LinearForm a, int64_t divisor);
@@ -80,6 +82,7 @@ class Analyzer {
   Expr at_least_zero(LinearForm d);
   Expr equals_zero(LinearForm d);
   Expr simplify_and_or(const Expr& e);
+  std::optional<Expr> drop_implied(Exprs& kept, bool is_and);
   Expr simplify_select(const Expr& e);
   Expr simplify_min_max(const Expr& e);
   Expr simplify_float(const Expr& e, const Exprs& args);
@@ -89,7 +92,8 @@ class Analyzer {
   std::vector<LinearFact> facts_;
   std::vector<std::pair<Expr, bool>> known_;
   bool contradictory_ = false;
-  int depth_ = 0;  // nested assumptions made by simplify itself
+  bool changed_ = false;  // facts were added since settle()
+  int depth_ = 0;         // nested assumptions made by simplify itself
   std::unordered_map<const ExprNode*, Memo> simplified_;
   std::unordered_map<const ExprNode*, std::pair<Expr, LinearForm>> forms_;
   std::unordered_map<const ExprNode*, std::pair<Expr, Interval>> intervals_;

@@ -57,6 +57,7 @@ Interval sum_of(Interval a, Interval b, int64_t k) {  // a + k*b
 
 Analyzer::Analyzer(Ranges ranges, const Facts& facts) : ranges_(std::move(ranges)) {
   for (const Expr& f : facts) add_fact(f, true);
+  settle();
 }
 
 Analyzer Analyzer::fresh() const {
@@ -71,6 +72,7 @@ Analyzer Analyzer::fresh() const {
 Analyzer Analyzer::assume(const Expr& condition, bool holds) const {
   Analyzer inner = fresh();
   inner.add_fact(condition, holds);
+  inner.settle();
   return inner;
 }
 
@@ -157,35 +159,69 @@ void Analyzer::add_linear(const LinearForm& form, Interval interval) {
     contradictory_ = true;
     return;
   }
+  changed_ = true;
+}
+
+// Draws the conclusions from all facts together: to be called after the last of several was added.
+void Analyzer::settle() {
+  if (!changed_) return;
+  changed_ = false;
   constexpr int kMaxRounds = 4;
   for (int round = 0; round < kMaxRounds; ++round) {
-    bool changed = false;
+    bool narrowed = false;
     intervals_.clear();
     opaque_.clear();
-    for (const LinearFact& f : facts_) changed = narrow(f) || changed;
-    if (!changed) break;
+    for (const LinearFact& f : facts_) narrowed = narrow(f) || narrowed;
+    if (!narrowed) break;
   }
+  for (LinearFact& f : facts_) drop_fixed(f);
+}
+
+// Variables with one value left move from the form into its interval: what is asked about need not mention them.
+void Analyzer::drop_fixed(LinearFact& fact) const {
+  LinearForm kept;
+  for (const LinearForm::Term& t : fact.form.terms) {
+    const auto range = t.atom.is(ExprKind::variable) ? ranges_.find(t.atom->name) : ranges_.end();
+    if (range == ranges_.end() || range->second.lo != range->second.hi) {
+      kept.terms.push_back(t);
+      continue;
+    }
+    const int64_t value = wrapping_mul(t.coefficient, range->second.lo);
+    fact.interval = {shifted(fact.interval.lo, -value), shifted(fact.interval.hi, -value)};
+  }
+  if (!kept.terms.empty() && kept.terms[0].coefficient < 0) {
+    kept = add_scaled({}, kept, -1);
+    fact.interval = {multiplied(fact.interval.hi, -1), multiplied(fact.interval.lo, -1)};
+  }
+  fact.form = kept;
 }
 
 // Each variable of the form lies where the rest of the form leaves room for it.
 bool Analyzer::narrow(const LinearFact& fact) {
+  const std::vector<LinearForm::Term>& terms = fact.form.terms;
+  std::vector<Interval> after(terms.size() + 1, Interval{0, 0});  // sum of the terms from here on
+  for (size_t i = terms.size(); i-- > 0;)
+    after[i] = sum_of(after[i + 1], atom_interval(terms[i].atom), terms[i].coefficient);
+  Interval before{0, 0};
   bool changed = false;
-  for (const LinearForm::Term& t : fact.form.terms) {
-    if (!t.atom.is(ExprKind::variable)) continue;
-    const LinearForm rest = add_scaled(fact.form, LinearForm{{t}, 0}, -1);
-    Interval room = sum_of(fact.interval, plain_interval(rest), -1);
-    if (t.coefficient < 0) room = {multiplied(room.hi, -1), multiplied(room.lo, -1)};
-    const int64_t c = std::abs(t.coefficient);
-    if (room.lo != kMinusInfinity) room.lo = -floored_div(-room.lo, c);
-    if (room.hi != kPlusInfinity) room.hi = floored_div(room.hi, c);
+  for (size_t i = 0; i < terms.size(); ++i) {
+    const LinearForm::Term& t = terms[i];
     const Interval old = atom_interval(t.atom);
-    const Interval both{std::max(old.lo, room.lo), std::min(old.hi, room.hi)};
-    if (both.lo > both.hi) {
-      contradictory_ = true;
-    } else if (both != old) {
-      ranges_[t.atom->name] = both;
-      changed = true;
+    if (t.atom.is(ExprKind::variable)) {
+      Interval room = sum_of(fact.interval, sum_of(before, after[i + 1], 1), -1);
+      if (t.coefficient < 0) room = {multiplied(room.hi, -1), multiplied(room.lo, -1)};
+      const int64_t c = std::abs(t.coefficient);
+      if (room.lo != kMinusInfinity) room.lo = -floored_div(-room.lo, c);
+      if (room.hi != kPlusInfinity) room.hi = floored_div(room.hi, c);
+      const Interval both{std::max(old.lo, room.lo), std::min(old.hi, room.hi)};
+      if (both.lo > both.hi) {
+        contradictory_ = true;
+      } else if (both != old) {
+        ranges_[t.atom->name] = both;
+        changed = true;
+      }
     }
+    before = sum_of(before, old, t.coefficient);
   }
   return changed;
 }
