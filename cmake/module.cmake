@@ -30,6 +30,9 @@ function(altrt_shared_library)
   target_compile_features(altrt PUBLIC cxx_std_20)
   target_link_options(altrt PRIVATE -Wl,--exclude-libs,ALL -Wl,--gc-sections
                                     -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map)
+  if(NOT ALTRT_SANITIZE) # the sanitizers' symbols come with the program
+    target_link_options(altrt PRIVATE -Wl,--no-undefined)
+  endif()
   set_target_properties(altrt PROPERTIES
     LINKER_LANGUAGE CXX
     VERSION ${PROJECT_VERSION}
