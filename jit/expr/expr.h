@@ -93,6 +93,8 @@ class Expr {
   bool is(ExprKind kind) const { return node_ && node_->kind == kind; }
   /// An integer (or boolean) constant, and then its value.
   bool is_int() const { return is(ExprKind::constant) && node_->type != DataType::f32 && node_->type != DataType::f64; }
+  /// Whether anything else refers to the node (its address may then be met again).
+  bool is_shared() const { return node_.use_count() > 1; }
   bool is_int(int64_t value) const { return is_int() && node_->int_value == value; }
 
  private:

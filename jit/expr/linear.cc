@@ -15,6 +15,8 @@ LinearForm atom_form(const Expr& e) {
   return form;
 }
 
+LinearForm collect_sum(const Expr& e, Forms& done);
+
 LinearForm collect(const Expr& e, Forms& done) {
   switch (e->kind) {
     case ExprKind::constant: {
@@ -31,6 +33,13 @@ LinearForm collect(const Expr& e, Forms& done) {
       return atom_form(e);
   }
   if (auto found = done.find(e.get()); found != done.end()) return found->second;
+  LinearForm form = collect_sum(e, done);
+  // Only nodes with another owner can be met again.
+  if (e.is_shared()) done.emplace(e.get(), form);
+  return form;
+}
+
+LinearForm collect_sum(const Expr& e, Forms& done) {
   LinearForm form;
   const LinearForm a = collect(e->args[0], done);
   if (e.is(ExprKind::neg)) {
@@ -49,7 +58,6 @@ LinearForm collect(const Expr& e, Forms& done) {
       form = add_scaled(a, b, e.is(ExprKind::sub) ? -1 : 1);
     }
   }
-  done.emplace(e.get(), form);
   return form;
 }
 
@@ -60,7 +68,7 @@ Expr scaled(const Expr& atom, int64_t coefficient) { return coefficient == 1 ? a
 LinearForm add_scaled(const LinearForm& a, const LinearForm& b, int64_t factor) {
   LinearForm sum;
   sum.constant = wrapping_add(a.constant, wrapping_mul(b.constant, factor));
-  if (factor == 0) {
+  if (factor == 0 || b.terms.empty()) {
     sum.terms = a.terms;
     return sum;
   }

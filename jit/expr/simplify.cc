@@ -50,6 +50,23 @@ bool compares_indices(const Expr& condition) {
   return found;
 }
 
+// b - a of an index comparison a < b, a <= b, ...; otherwise no terms.
+LinearForm difference_of(const Expr& e) {
+  const bool comparison = e.is(ExprKind::lt) || e.is(ExprKind::le) || e.is(ExprKind::eq) || e.is(ExprKind::ne);
+  if (!comparison || e->args[0]->type != DataType::i64) return {};
+  return add_scaled(linear_form(e->args[1]), linear_form(e->args[0]), -1);
+}
+
+bool may_imply(const LinearForm& a, const LinearForm& b) {
+  if (add_scaled(a, b, 1).terms.empty()) return false;  // opposite directions (or no comparisons at all)
+  for (const LinearForm::Term& t : a.terms) {
+    for (const LinearForm::Term& u : b.terms) {
+      if (!t.atom.is(ExprKind::variable) || !u.atom.is(ExprKind::variable) || equal(t.atom, u.atom)) return true;
+    }
+  }
+  return false;
+}
+
 int64_t common_divisor(const LinearForm& form) {
   int64_t g = 0;
   for (const LinearForm::Term& t : form.terms) g = std::gcd(g, t.coefficient);
@@ -229,6 +246,36 @@ Expr Analyzer::equals_zero(LinearForm d) {
   return eq(left.to_expr(), right.to_expr());
 }
 
+// A conjunct that others imply goes; one that they exclude decides the whole. Disjunctions: the same with the others
+// false. Conjuncts that share no variable, or limit one form from both sides, say nothing about each other.
+std::optional<Expr> Analyzer::drop_implied(Exprs& kept, bool is_and) {
+  if (depth_ >= kMaxDepth || kept.size() < 2) return std::nullopt;
+  std::vector<LinearForm> forms;
+  for (const Expr& e : kept) forms.push_back(difference_of(e));
+  Analyzer all = fresh();
+  for (const Expr& e : kept) all.add_fact(e, is_and);
+  all.settle();
+  if (all.contradictory_) return boolean(!is_and);
+  for (size_t i = kept.size(); i-- > 0;) {
+    Analyzer inner = fresh();
+    ++inner.depth_;
+    bool any = false;
+    for (size_t j = 0; j < kept.size(); ++j) {
+      if (j == i || !may_imply(forms[j], forms[i])) continue;
+      inner.add_fact(kept[j], is_and);
+      any = true;
+    }
+    if (!any) continue;
+    inner.settle();
+    const Expr value = inner.simplify(kept[i]);
+    if (!value.is_int()) continue;
+    if ((value->int_value != 0) != is_and) return value;
+    kept.erase(kept.begin() + i);
+    forms.erase(forms.begin() + i);
+  }
+  return std::nullopt;
+}
+
 Expr Analyzer::simplify_and_or(const Expr& e) {
   const bool is_and = e.is(ExprKind::logical_and);
   Exprs parts, kept;
@@ -240,20 +287,7 @@ Expr Analyzer::simplify_and_or(const Expr& e) {
     }
     if (std::none_of(kept.begin(), kept.end(), [&](const Expr& k) { return equal(k, p); })) kept.push_back(p);
   }
-  // A conjunct that the others imply goes; one that they exclude decides. Disjunctions: the same with the others false.
-  for (size_t i = kept.size(); i-- > 0 && kept.size() > 1 && depth_ < kMaxDepth;) {
-    if (!compares_indices(kept[i])) continue;
-    Analyzer inner = fresh();
-    ++inner.depth_;
-    for (size_t j = 0; j < kept.size(); ++j) {
-      if (j != i) inner.add_fact(kept[j], is_and);
-    }
-    if (inner.contradictory_) return boolean(!is_and);
-    const Expr value = inner.simplify(kept[i]);
-    if (!value.is_int()) continue;
-    if ((value->int_value != 0) != is_and) return value;
-    kept.erase(kept.begin() + i);
-  }
+  if (const auto decided = drop_implied(kept, is_and)) return *decided;
   if (kept.empty()) return boolean(is_and);
   const Expr result = join(kept, e->kind);
   if (const auto value = known(result)) return boolean(*value);
@@ -266,11 +300,15 @@ Expr Analyzer::simplify_select(const Expr& e) {
   Expr a, b;
   if (depth_ < kMaxDepth && compares_indices(condition)) {
     // Facts in the words of the source and in simplified form: index expressions may contain either.
-    Analyzer yes = assume(e->args[0], true), no = assume(e->args[0], false);
-    yes.add_fact(condition, true);
-    no.add_fact(condition, false);
-    ++yes.depth_;
-    ++no.depth_;
+    Analyzer yes = fresh(), no = fresh();
+    for (const Expr& c : {e->args[0], condition}) {
+      yes.add_fact(c, true);
+      no.add_fact(c, false);
+    }
+    for (Analyzer* branch : {&yes, &no}) {
+      branch->settle();
+      ++branch->depth_;
+    }
     if (yes.contradictory_) return simplify(e->args[2]);
     if (no.contradictory_) return simplify(e->args[1]);
     a = yes.simplify(e->args[1]);

@@ -64,12 +64,11 @@ bool product_fits(int64_t a, int64_t b) { return a <= (int64_t{1} << 60) / b; }
 
 }  // namespace
 
-LinearForm Analyzer::form_of(const Expr& e) {
-  if (e.is(ExprKind::constant)) return constant_form(e->int_value);
+// References into the memo stay valid while it grows.
+const LinearForm& Analyzer::form_of(const Expr& e) {
   if (auto found = forms_.find(e.get()); found != forms_.end()) return found->second.second;
-  LinearForm form = compute_form(e);
-  forms_.emplace(e.get(), std::make_pair(e, form));
-  return form;
+  LinearForm form = e.is(ExprKind::constant) ? constant_form(e->int_value) : compute_form(e);
+  return forms_.emplace(e.get(), std::make_pair(e, std::move(form))).first->second.second;
 }
 
 LinearForm Analyzer::compute_form(const Expr& e) {

@@ -150,6 +150,11 @@ Stage merged_stage(const Stage& producer, const Stage& consumer, const Substitut
   merged.store.clear();
   const Ranges ranges = axis_ranges(producer);
   for (const Expr& e : consumer.store) merged.store.push_back(simplify(substitute(e, axes), ranges));
+  // A unit axis is always at 0; naming it keeps the store recognisable as the axes themselves.
+  for (size_t d = 0; d < merged.store.size() && merged.store.size() == merged.axes.size(); ++d) {
+    if (merged.store[d].is_int(0) && merged.axes[d].extent == Extent(1))
+      merged.store[d] = variable(merged.axes[d].name);
+  }
   for (const Expr& result : consumer.results) {
     const Expr placed = rewrite_accesses(substitute(result, axes), [&](const Expr& a) {
       const int k = output_number(producer, a->id);
