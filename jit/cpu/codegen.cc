@@ -87,7 +87,9 @@ void Codegen::load_arguments(llvm::Function* f) {
     load->setMetadata(llvm::LLVMContext::MD_invariant_load, empty);
     const std::string name = "size" + std::to_string(s);
     load->setName(name);
-    bindings_[name] = {affine_of(load, Interval{0, int64_t{1} << 40}), {}};
+    const size_t i = static_cast<size_t>(s);
+    const int64_t bound = i < nest_.size_bounds.size() ? nest_.size_bounds[i] : int64_t{1} << 40;
+    bindings_[name] = affine_of(load, Interval{0, bound});
   }
 }
 
@@ -143,7 +145,7 @@ void Codegen::bind_parallel(Value* task) {
       digit = builder_.CreateURem(rest, i64(p.extent.bound), p.name);
       rest = builder_.CreateUDiv(rest, i64(p.extent.bound));
     }
-    bindings_[p.name] = {affine_of(digit, Interval{0, p.extent.bound - 1}), {}};
+    bindings_[p.name] = affine_of(digit, Interval{0, p.extent.bound - 1});
   }
 }
 

@@ -61,11 +61,6 @@ class Codegen {
     int64_t first = 0;
     int width = 0;
   };
-  /// What a variable stands for: a value, or (lets inside vector loops) an expression to evaluate per chunk.
-  struct Binding {
-    Affine value;
-    Expr alias;
-  };
   /// What is known of an i64 value that occurs as a term.
   struct Fact {
     int depth = 0;
@@ -99,7 +94,7 @@ class Codegen {
   void store(const Stmt& s);
   llvm::Value* current_mask(bool* never);
   bool depends_on_lane(const Expr& e) const;
-  void with_binding(const std::string& name, Binding binding, const std::vector<Stmt>& body);
+  void with_binding(const std::string& name, Affine value, const std::vector<Stmt>& body);
   /// Runs `body` as a rotated loop over [first, last); first < last must hold.
   void emit_loop(const std::string& name, llvm::Value* first, llvm::Value* last,
                  llvm::function_ref<void(llvm::Value*)> body);
@@ -190,7 +185,7 @@ class Codegen {
   std::vector<Memory> memories_;  // by buffer number
   std::map<std::pair<const std::vector<double>*, DataType>, Memory> tables_;
   llvm::GlobalVariable* zeros_ = nullptr;
-  std::map<std::string, Binding> bindings_;
+  std::map<std::string, Affine> bindings_;  // variables in scope
   llvm::DenseMap<llvm::Value*, Fact> facts_;
   int depth_ = 0;
 

@@ -127,7 +127,7 @@ Affine Codegen::affine(const Expr& e) {
       }
       auto place = bindings_.find(e->name);
       if (place == bindings_.end()) fail("variable " + e->name + " is not in scope");
-      return place->second.alias ? affine(place->second.alias) : place->second.value;
+      return place->second;
     }
     case ExprKind::add:
       return sum(affine(e->args[0]), affine(e->args[1]));

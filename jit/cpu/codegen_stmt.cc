@@ -52,11 +52,11 @@ void Codegen::statement(const Stmt& s) {
   at_ = outer;
 }
 
-void Codegen::with_binding(const std::string& name, Binding binding, const std::vector<Stmt>& body) {
+void Codegen::with_binding(const std::string& name, Affine value, const std::vector<Stmt>& body) {
   auto place = bindings_.find(name);
-  std::optional<Binding> shadowed;
+  std::optional<Affine> shadowed;
   if (place != bindings_.end()) shadowed = std::move(place->second);
-  bindings_[name] = std::move(binding);
+  bindings_[name] = std::move(value);
   block(body);
   if (shadowed) {
     bindings_[name] = std::move(*shadowed);
@@ -78,9 +78,9 @@ void Codegen::loop(const Stmt& s) {
   if (s.loop == LoopKind::vector) return vector_loop(s, extent.constant);
   if (s.loop == LoopKind::unrolled) {
     for (int64_t i = 0; i < extent.constant; ++i) {
-      Binding binding;
-      binding.value.constant = i;
-      with_binding(s.name, std::move(binding), s.body);
+      Affine value;
+      value.constant = i;
+      with_binding(s.name, std::move(value), s.body);
     }
     return;
   }
@@ -102,7 +102,7 @@ void Codegen::serial_loop(const Stmt& s, const Affine& extent) {
   emit_loop(s.name, i64(0), last, [&](Value* i) {
     std::optional<Interval> inside;
     if (range) inside = Interval{0, range->hi - 1};
-    with_binding(s.name, {affine_of(i, inside), {}}, s.body);
+    with_binding(s.name, affine_of(i, inside), s.body);
   });
   --depth_;
   if (skip) {
@@ -124,18 +124,14 @@ void Codegen::vector_loop(const Stmt& s, int64_t extent) {
 }
 
 void Codegen::let(const Stmt& s) {
-  if (!vector_variable_.empty() && depends_on_lane(s.value)) return with_binding(s.name, {{}, s.value}, s.body);
+  if (!vector_variable_.empty()) fail("a let inside a vector loop");
   Affine value = affine(s.value);
-  with_binding(s.name, {std::move(value), {}}, s.body);
+  with_binding(s.name, std::move(value), s.body);
 }
 
 bool Codegen::depends_on_lane(const Expr& e) const {
   if (vector_variable_.empty()) return false;
-  if (e.is(ExprKind::variable)) {
-    if (e->name == vector_variable_) return true;
-    auto place = bindings_.find(e->name);
-    return place != bindings_.end() && place->second.alias;
-  }
+  if (e.is(ExprKind::variable)) return e->name == vector_variable_;
   for (const Expr& a : e->args) {
     if (depends_on_lane(a)) return true;
   }
