@@ -28,7 +28,8 @@ Graph prune(Graph graph) {
       }
     }
     if (!any) continue;
-    while (node.outputs.back() < 0) node.outputs.pop_back();
+    // Trailing outputs that nobody wants are left out, but for Split: into how many parts it divides is their number.
+    while (node.type != "Split" && node.outputs.back() < 0) node.outputs.pop_back();
     for (const int input : node.inputs) {
       if (input >= 0) needed[input] = true;
     }
