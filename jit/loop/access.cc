@@ -32,15 +32,21 @@ bool is_pure_index(const Expr& e) {
 
 }  // namespace
 
-Expr inside_condition(const Exprs& index, const std::vector<int64_t>& shape, Analyzer& analyzer) {
+Expr inside_condition(const Exprs& index, const std::vector<Interval>& ranges, Analyzer& analyzer) {
   std::vector<Expr> conditions;
   for (size_t d = 0; d < index.size(); ++d) {
-    const Expr low = le(Expr(0), index[d]), high = lt(index[d], Expr(shape[d]));
+    const Expr low = le(Expr(ranges[d].lo), index[d]), high = le(index[d], Expr(ranges[d].hi));
     const Interval interval = analyzer.interval(index[d]);
-    if (interval.lo < 0 && !analyzer.always(low)) conditions.push_back(low);
-    if (interval.hi >= shape[d] && !analyzer.always(high)) conditions.push_back(high);
+    if (interval.lo < ranges[d].lo && !analyzer.always(low)) conditions.push_back(low);
+    if (interval.hi > ranges[d].hi && !analyzer.always(high)) conditions.push_back(high);
   }
   return conjunction(conditions);
+}
+
+Expr inside_condition(const Exprs& index, const std::vector<int64_t>& shape, Analyzer& analyzer) {
+  std::vector<Interval> ranges;
+  for (int64_t extent : shape) ranges.push_back({0, extent - 1});
+  return inside_condition(index, ranges, analyzer);
 }
 
 Expr in_loop_order(const Expr& index, const std::vector<std::string>& variables) {
@@ -144,7 +150,20 @@ Exprs BodyRewriter::physical(const Storage& storage, const Exprs& logical, const
   }
   Exprs index = to_physical(storage.layout, storage.shape, relative, analyzer.ranges(), window);
   for (Expr& e : index) e = analyzer.simplify(e);
-  inside = inside_condition(index, nest_.buffers[static_cast<size_t>(storage.buffer)].shape, analyzer);
+  if (storage.elements_only) {
+    std::vector<int64_t> extents;
+    for (const Extent& extent : storage.shape) extents.push_back(extent.bound);
+    const Expr element = inside_condition(relative, extents, analyzer);
+    if (!element.is_int(1)) {
+      Analyzer under = analyzer.assume(element);
+      for (Expr& e : index) e = under.simplify(e);
+      inside = conjunction({element, inside_condition(index, storage.written, under)});
+      return index;
+    }
+  }
+  inside = storage.written.empty()
+               ? inside_condition(index, nest_.buffers[static_cast<size_t>(storage.buffer)].shape, analyzer)
+               : inside_condition(index, storage.written, analyzer);
   return index;
 }
 

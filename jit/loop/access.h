@@ -18,6 +18,9 @@ struct Storage {
   Layout layout;
   std::vector<Extent> shape;  // logical: the tensor's, or the region's
   Exprs base;                 // logical index of the region's first element; empty = 0
+  /// A region: physical positions that its stage writes; nothing else may be read. Empty = all of the buffer.
+  std::vector<Interval> written = {};
+  bool elements_only = false;  // of a region: its stage's loops follow another layout and write no padding at all
 };
 using Storages = std::map<int, Storage>;  // by tensor number
 
@@ -55,6 +58,7 @@ class BodyRewriter {
 
 /// What must hold for a physical index to lie in a buffer of this shape; true where it is proven.
 Expr inside_condition(const Exprs& index, const std::vector<int64_t>& shape, Analyzer& analyzer);
+Expr inside_condition(const Exprs& index, const std::vector<Interval>& ranges, Analyzer& analyzer);
 /// Sums in index order: terms of outer variables first, so that loop-invariant parts stand together.
 Expr in_loop_order(const Expr& index, const std::vector<std::string>& variables);
 

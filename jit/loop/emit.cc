@@ -94,48 +94,52 @@ Stmt StageEmitter::store(int buffer, Exprs indices, Expr value) const {
   return stmt;
 }
 
+/// Physical index of the point in output `r`, and what must hold for it to be stored.
+Exprs StageEmitter::store_index(size_t r, const BodyValues& values, const LoopScope& scope,
+                                const BodyRewriter& rewriter, std::vector<Expr>& conditions) const {
+  Exprs index;
+  if (r == 0 && !loops_.store.empty() && !partial_) {
+    if (loops_.guard) conditions.push_back(scope.simplify(loops_.resolve(loops_.guard, scope)));
+    for (const Expr& e : loops_.store) index.push_back(scope.simplify(loops_.resolve(e, scope)));
+    return index;
+  }
+  const Storage& target = targets_[r];
+  Exprs logical;
+  for (const Expr& e : stage_.store) logical.push_back(scope.simplify(substitute(e, values.axes)));
+  for (size_t d = 0; d < logical.size() && !loops_.store.empty(); ++d) {
+    const Expr relative = target.base.empty() ? logical[d] : logical[d] - target.base[d];
+    conditions.push_back(scope.simplify(in_range(relative, 0, target.shape[d].bound)));
+  }
+  Analyzer known = scope.analyzer().assume(conjunction(conditions));
+  Expr inside;
+  index = rewriter.physical(target, logical, values.window, known, inside);
+  conditions.push_back(inside);
+  return index;
+}
+
 /// Results of one point into every output. A point past the end of a tensor is stored only where its layout has room
 /// for it.
 Stmts StageEmitter::store_results(const Place& place, const Exprs& states) {
   BodyValues values = body_values(place.scope);
   values.state = states;
-  Place here = place;
-  std::vector<Expr> conditions;
-  if (loops_.guard) conditions.push_back(here.scope.simplify(loops_.resolve(loops_.guard, here.scope)));
-  std::vector<Exprs> indices;
+  Stmts stmts;
   for (size_t r = 0; r < targets_.size(); ++r) {
-    Exprs index;
-    if (r == 0 && !loops_.store.empty() && !partial_) {
-      for (const Expr& e : loops_.store) index.push_back(here.scope.simplify(loops_.resolve(e, here.scope)));
-    } else {
-      Exprs logical;
-      for (const Expr& e : stage_.store) logical.push_back(here.scope.simplify(substitute(e, values.axes)));
-      for (size_t d = 0; d < logical.size() && !loops_.store.empty(); ++d) {
-        const Expr relative = targets_[r].base.empty() ? logical[d] : logical[d] - targets_[r].base[d];
-        conditions.push_back(here.scope.simplify(in_range(relative, 0, targets_[r].shape[d].bound)));
-      }
-      Expr inside;
-      index = rewriter(here).physical(targets_[r], logical, values.window, here.scope.analyzer(), inside);
-      conditions.push_back(inside);
-    }
-    indices.push_back(index);
-  }
-  std::erase_if(conditions, [](const Expr& e) { return e.is_int(1); });
-  const Expr condition = conjunction(conditions);
-  if (!conditions.empty()) here.scope.assume(condition);
-  // Simplified under the condition, an index may take a form whose bounds have to be stated again.
-  std::vector<Expr> restated;
-  for (size_t r = 0; r < targets_.size(); ++r) {
-    for (Expr& e : indices[r]) e = in_loop_order(here.scope.simplify(e), here.scope.variables);
+    Place here = place;
+    std::vector<Expr> conditions;
+    Exprs index = store_index(r, values, here.scope, rewriter(here), conditions);
+    std::erase_if(conditions, [](const Expr& e) { return e.is_int(1); });
+    if (!conditions.empty()) here.scope.assume(conjunction(conditions));
+    // Simplified under the condition, an index may take a form whose bounds have to be stated again.
+    for (Expr& e : index) e = in_loop_order(here.scope.simplify(e), here.scope.variables);
     const std::vector<int64_t>& shape = context_.nest.buffers[static_cast<size_t>(targets_[r].buffer)].shape;
-    for (const Expr& e : conjuncts(inside_condition(indices[r], shape, here.scope.analyzer()))) restated.push_back(e);
+    const Expr restated = inside_condition(index, shape, here.scope.analyzer());
+    if (!restated.is_int(1)) here.scope.assume(restated);
+    Stmts stores{store(targets_[r].buffer, index, rewriter(here).rewrite(stage_.results[r], values))};
+    if (!restated.is_int(1)) stores = {if_then(restated, std::move(stores))};
+    if (!conditions.empty()) stores = {if_then(conjunction(conditions), std::move(stores))};
+    stmts = concatenate(std::move(stmts), std::move(stores));
   }
-  if (!restated.empty()) here.scope.assume(conjunction(restated));
-  Stmts stores;
-  for (size_t r = 0; r < targets_.size(); ++r)
-    stores.push_back(store(targets_[r].buffer, indices[r], rewriter(here).rewrite(stage_.results[r], values)));
-  if (!restated.empty()) stores = {if_then(conjunction(restated), std::move(stores))};
-  return conditions.empty() ? stores : Stmts{if_then(condition, std::move(stores))};
+  return stmts;
 }
 
 Stmts StageEmitter::emit(const Place& place) {

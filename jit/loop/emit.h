@@ -29,6 +29,7 @@ struct NestContext {
 struct Place {
   LoopScope scope;
   Storages storages;
+  Storages held;  // storage allocated at an outer loop for stages that are computed further in: nobody may read it yet
 };
 
 /// Reduction state while it is being accumulated: one buffer per state value, indexed by loops (and a lane).
@@ -95,6 +96,8 @@ class StageEmitter {
 
   // emit.cc
   Stmts store_results(const Place& place, const Exprs& states);
+  Exprs store_index(size_t r, const BodyValues& values, const LoopScope& scope, const BodyRewriter& rewriter,
+                    std::vector<Expr>& conditions) const;
   BodyValues body_values(const LoopScope& scope) const;
   Stmt store(int buffer, Exprs indices, Expr value) const;
   BodyRewriter rewriter(const Place& place) const;

@@ -153,6 +153,8 @@ class Builder {
     }
     for (const auto& [source, split] : loops_.splits) {
       if (split.segments.size() < 2) continue;
+      if (loops_.order[loops_.position(split.inner)].parallel)
+        fail("parallel loop " + split.inner + " has blocks of different sizes");
       const size_t inner = loops_.position(split.inner);
       for (size_t i = inner; i < loops_.order.size(); ++i)
         if (loops_.depends(split.outer, loops_.order[i].name))

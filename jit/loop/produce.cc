@@ -41,11 +41,17 @@ std::vector<Storage> StageEmitter::allocate_region(int producer, const Region& r
   const Stage& stage = group_.stage(producer);
   for (int output : stage.outputs) {
     const Layout& layout = group_.layouts[static_cast<size_t>(output)];
+    const LayoutPadding padding = analyze_padding(layout, region.extent.size());
     std::vector<int64_t> shape;
-    for (const Extent& extent : physical_shape(layout, region.extent)) shape.push_back(extent.bound);
+    std::vector<Interval> written;
+    for (const Extent& extent : physical_shape(layout, region.extent)) {
+      const PhysicalPadding& pad = padding.outer[shape.size()];
+      written.push_back({pad.lo, extent.bound - pad.hi - 1});
+      shape.push_back(extent.bound);
+    }
     const TensorDecl& tensor = group_.tensor(output);
     const int buffer = context_.local_buffer(tensor.name, tensor.type, shape, Scope::thread);
-    storages.push_back(Storage{buffer, layout, region.extent, region.base});
+    storages.push_back(Storage{buffer, layout, region.extent, region.base, written, storages.size() > 0});
   }
   return storages;
 }
@@ -135,10 +141,10 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
   const std::map<int, Region> regions = infer_regions(position, place);
   std::vector<int> buffers;
   std::map<int, std::vector<Storage>> targets;
-  const auto bind = [&](int producer) {
+  const auto bind = [&](int producer, Storages& storages) {
     targets[producer] = allocate_region(producer, regions.at(producer));
     for (size_t r = 0; r < targets[producer].size(); ++r) {
-      place.storages[group_.stage(producer).outputs[r]] = targets[producer][r];
+      storages[group_.stage(producer).outputs[r]] = targets[producer][r];
       buffers.push_back(targets[producer][r].buffer);
     }
   };
@@ -146,14 +152,14 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
     if (regions.count(producer) == 0 || loops_.position(group_.placement(producer).loop) < position)
       refuse(group_.stage(producer).name, "hold_at",
              "loop " + loop + " is not outside loop " + group_.placement(producer).loop);
-    bind(producer);
+    bind(producer, group_.placement(producer).loop == loop ? place.storages : place.held);
   }
   Stmts body;
   for (int producer : here) {
     const Placement& placement = group_.placement(producer);
     const Region& region = regions.at(producer);
     if (placement.hold.empty() || placement.hold == loop) {
-      if (placement.hold.empty()) bind(producer);
+      if (placement.hold.empty()) bind(producer, place.storages);
       body = concatenate(std::move(body), produce(producer, region, place, targets.at(producer), false));
       continue;
     }

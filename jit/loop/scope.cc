@@ -12,7 +12,8 @@ std::vector<Expr> conjuncts(const Expr& condition) {
 
 Expr conjunction(const std::vector<Expr>& conditions) {
   Expr all = boolean(true);
-  for (const Expr& c : conditions) all = all.is_int(1) ? c : logical_and(all, c);
+  for (const Expr& c : conditions)
+    if (!c.is_int(1)) all = all.is_int(1) ? c : logical_and(all, c);
   return all;
 }
 
