@@ -18,13 +18,17 @@ library=$(find "$work/moved" -name 'libaltrt.so')
 
 cmake -S "$source/tests/install/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$work/moved" > "$work/configure.log"
 cmake --build "$work/consumer" > "$work/build.log"
-"$work/consumer/consumer"
+"$work/consumer/consumer" "$work/model.onnx"
+
+cmake -S "$source/examples/hello" -B "$work/hello" -DCMAKE_PREFIX_PATH="$work/moved" >> "$work/configure.log"
+cmake --build "$work/hello" >> "$work/build.log"
+XDG_CACHE_HOME=$work/cache "$work/hello/hello" "$work/model.onnx"
 
 PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name altrt.pc)")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046
 c++ -std=c++20 "$source/tests/install/consumer/main.cc" -o "$work/by_pkg_config" $(pkg-config --cflags --libs altrt)
-LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config"
+LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config" "$work/model.onnx"
 
 # Only namespace altrt (without its inner namespaces) and altrt_ can be seen.
 strange=$(nm -D --defined-only "$library" | c++filt | cut -d' ' -f3- |
