@@ -42,7 +42,8 @@ void write_value_info(pbf_writer& parent, uint32_t field, const graph::Value& va
   pbf_writer tensor(type, type_proto::tensor_type);
   tensor.add_int32(tensor_type::elem_type, static_cast<int32_t>(element_type_of(value.type)));
   if (!value.shape_known && value.shape.empty()) return;
-  // As whole messages: nested writers drop empty ones, but a scalar's shape and an unknown dimension are empty messages.
+  // As whole messages: nested writers drop empty ones, but a scalar's shape and an unknown dimension are empty
+  // messages.
   std::string shape;
   pbf_writer dimensions(shape);
   for (size_t i = 0; i < value.shape.size(); ++i) {

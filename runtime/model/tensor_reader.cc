@@ -110,9 +110,9 @@ void read_raw_data(Message& message, ReadContext& context, RawTensor& tensor) {
 // The name alone, which may be the last field, so that messages about the other fields can tell it.
 std::string_view read_name(std::string_view bytes, ReadContext& context) {
   using namespace tensor_proto;
-  Message message(bytes, "TensorProto", context,
-                  {dims, float_data, int32_data, string_data, int64_data, double_data, uint64_data, external_data,
-                   metadata_props});
+  Message message(
+      bytes, "TensorProto", context,
+      {dims, float_data, int32_data, string_data, int64_data, double_data, uint64_data, external_data, metadata_props});
   std::string_view result;
   while (message.next()) {
     if (message.field() == tensor_proto::name) {
