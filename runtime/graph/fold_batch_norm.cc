@@ -51,16 +51,14 @@ class BatchNormFolding {
   void run() {
     std::vector<Node> old = std::move(graph_.nodes);
     graph_.nodes.clear();
-    place_.assign(old.size(), 0);
-    for (size_t i = 0; i < old.size(); ++i) {
+    made_by_.assign(graph_.values.size(), -1);
+    for (Node& node : old) {
       Affine affine;
-      if (read(old[i], affine)) {
-        if (!into_weights(old[i], affine)) add_mul_and_add(old[i], affine);
-        place_[i] = graph_.nodes.size() - 1;
-        continue;
+      if (!read(node, affine)) {
+        push(std::move(node));
+      } else if (!into_weights(node, affine)) {
+        add_mul_and_add(node, affine);
       }
-      place_[i] = graph_.nodes.size();
-      graph_.nodes.push_back(std::move(old[i]));
     }
   }
 
@@ -89,6 +87,13 @@ class BatchNormFolding {
     return true;
   }
 
+  void push(Node node) {
+    for (const int output : node.outputs) {
+      if (output >= 0) made_by_[output] = static_cast<int>(graph_.nodes.size());
+    }
+    graph_.nodes.push_back(std::move(node));
+  }
+
   std::string fresh_name(const std::string& wish) {
     std::string name = wish;
     for (int i = 2; !names_.insert(name).second; ++i) name = wish + "_" + std::to_string(i);
@@ -104,6 +109,7 @@ class BatchNormFolding {
     added.shape_known = true;
     added.data = std::move(data);
     graph_.values.push_back(std::move(added));
+    made_by_.push_back(-1);
     return static_cast<int>(graph_.values.size()) - 1;
   }
 
@@ -112,8 +118,9 @@ class BatchNormFolding {
     auto data = std::make_shared<Tensor>(*value(like).data);
     for (int64_t i = 0, count = element_count(data->shape()); i < count; ++i)
       set_element(*data, i, f(element(*data, i), i));
+    const DataType type = data->type();
     const Shape shape = data->shape();
-    return add_value(name, data->type(), shape, std::move(data));
+    return add_value(name, type, shape, std::move(data));
   }
 
   int vector_constant(const std::string& name, DataType type, const Shape& shape, const std::vector<double>& elements) {
@@ -125,10 +132,9 @@ class BatchNormFolding {
   // The constant weights' new values where the producer of x is linear with an output channel along dimension 1 of x.
   bool into_weights(const Node& norm, const Affine& affine) {
     const int x = norm.inputs[0];
-    if (uses_.producer.at(x) < 0 || uses_.is_output[x] || uses_.readers[x].size() != 1) return false;
-    Node& node = graph_.nodes[place_[uses_.producer[x]]];
-    if (!node.domain.empty() || node.outputs.size() != 1 || node.outputs[0] != x || node.inputs.size() < 2)
-      return false;
+    if (made_by_[x] < 0 || uses_.is_output[x] || uses_.readers[x].size() != 1) return false;
+    Node& node = graph_.nodes[made_by_[x]];
+    if (!node.domain.empty() || node.outputs.size() != 1 || node.inputs.size() < 2) return false;
     if (node.inputs[1] < 0 || !value(node.inputs[1]).is_constant() || !is_real(value(node.inputs[1]).type))
       return false;
     if (node.inputs.size() > 2 && node.inputs[2] >= 0 && !value(node.inputs[2]).is_constant()) return false;
@@ -192,13 +198,14 @@ class BatchNormFolding {
       add.type = "Add";
       add.inputs = {node.outputs[0], bias_value};
       add.outputs = {norm.outputs[0]};
-      graph_.nodes.push_back(std::move(add));
+      push(std::move(add));
       return;
     }
     node.inputs.resize(3, -1);
     node.inputs[2] = bias_value;
+    // The producer keeps its place: the normalisation was the only reader of what it made.
+    made_by_[norm.outputs[0]] = made_by_[node.outputs[0]];
     node.outputs[0] = norm.outputs[0];
-    // The producer keeps its place; what was placed after it neither reads x nor can be read by it.
   }
 
   void add_mul_and_add(const Node& norm, const Affine& affine) {
@@ -218,14 +225,14 @@ class BatchNormFolding {
     add.type = "Add";
     add.inputs = {scaled, offset};
     add.outputs = {norm.outputs[0]};
-    graph_.nodes.push_back(std::move(mul));
-    graph_.nodes.push_back(std::move(add));
+    push(std::move(mul));
+    push(std::move(add));
   }
 
   Graph& graph_;
   const Uses uses_;
   std::unordered_set<std::string> names_;
-  std::vector<size_t> place_;  // old node number -> where it went
+  std::vector<int> made_by_;  // value -> place of its producer in the new list
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// libFuzzer target: any bytes end in a model or in an Error; a model that was read can be written and reads back the same.
+// libFuzzer target: any bytes end in a model or in an Error; a model that was read can be written and reads back the
+// same.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
