@@ -31,12 +31,17 @@ class Cursor {
     }
   }
 
-  void advance() {
-    for (size_t k = plan_.outer.size(); k-- > 0;) {
+  /// How often the innermost outer index can still grow before it wraps, plus 1.
+  int64_t left() const { return index_.empty() ? 1 : plan_.map.dims[plan_.outer.back()].extent - index_.back(); }
+
+  /// `steps` may be more than 1 up to left().
+  void advance(int64_t steps = 1) {
+    for (size_t k = plan_.outer.size(); k-- > 0; steps = 1) {
       const MapDim& dim = plan_.map.dims[plan_.outer[k]];
-      position_[dim.group] += dim.group_stride;
-      to_ += dim.to_stride;
-      if (++index_[k] < dim.extent) return;
+      position_[dim.group] += steps * dim.group_stride;
+      to_ += steps * dim.to_stride;
+      index_[k] += steps;
+      if (index_[k] < dim.extent) return;
       index_[k] = 0;
       position_[dim.group] -= dim.extent * dim.group_stride;
       to_ -= dim.extent * dim.to_stride;
@@ -64,7 +69,46 @@ class Cursor {
   int64_t to_ = 0;
 };
 
+// Elements of the destination that a strip of rows covers.
+constexpr int64_t kStrip = 2048;
+
 int64_t combine(int64_t a, int64_t b) { return a < 0 || b < 0 ? std::min(a, b) : a + b; }
+
+/// Values of consecutive positions of the last dimension, the outer dimensions' value included.
+struct Rows {
+  bool uniform;
+  int64_t value;   // uniform: of the first position; else the outer dimensions'
+  int64_t stride;  // uniform
+  const int64_t* table;
+
+  Rows(const MapGroup& group, int64_t position, int64_t outer)
+      : uniform(group.is_uniform() && outer >= 0),
+        value(uniform ? outer + position * group.stride : outer),
+        stride(group.stride),
+        table(group.is_uniform() ? nullptr : group.table.data() + position) {}
+
+  int64_t at(int64_t j) const {
+    if (uniform) return value + j * stride;
+    return table ? combine(value, table[j]) : value;
+  }
+};
+
+/// memcpy, inline for the usual widths of a channel block.
+inline void copy_run(void* to, const void* from, size_t bytes) {
+  switch (bytes) {
+    case 16:
+      std::memcpy(to, from, 16);
+      return;
+    case 32:
+      std::memcpy(to, from, 32);
+      return;
+    case 64:
+      std::memcpy(to, from, 64);
+      return;
+    default:
+      std::memcpy(to, from, bytes);
+  }
+}
 
 template <typename T>
 class Runner {
@@ -83,6 +127,7 @@ class Runner {
     }
     int64_t chunks = plan_.column_chunks * plan_.row_chunks;
     Cursor cursor(plan_, first / chunks);
+    if (has_strips()) return run_strips(cursor, last - first);
     int64_t chunk = first % chunks;
     for (int64_t unit = first; unit < last; ++unit) {
       int64_t column = chunk / plan_.row_chunks * plan_.column_step;
@@ -128,65 +173,97 @@ class Runner {
     if (run_length_ > 0 && run_value_ < 0) {
       std::fill_n(to_ + run_to_, run_length_, *fill(run_value_));
     } else if (run_length_ > 0 && !plan_.padding_only) {
-      std::memcpy(to_ + run_to_, from_ + run_value_, run_length_ * sizeof(T));
+      copy_run(to_ + run_to_, from_ + run_value_, run_length_ * sizeof(T));
     }
     run_length_ = 0;
   }
 
   void copy_row(const Cursor& cursor, int64_t row, int64_t length) {
     int64_t value = cursor.value(), to = cursor.to();
-    int64_t number = plan_.map.groups[last_.group].is_uniform() ? 0 : cursor.position(last_.group) / last_.extent;
-    const Segment* segment = plan_.segments.data() + plan_.first_segment[number];
-    const Segment* end = plan_.segments.data() + plan_.first_segment[number + 1];
-    for (; segment != end; ++segment) {
-      int64_t begin = std::max(segment->begin, row);
-      int64_t stop = std::min(segment->begin + segment->length, row + length);
-      if (begin >= stop) continue;
-      int64_t first = segment->value < 0 ? segment->value : segment->value + (begin - segment->begin);
+    for_segments(cursor, [&](const Segment& segment) {
+      int64_t begin = std::max(segment.begin, row);
+      int64_t stop = std::min(segment.begin + segment.length, row + length);
+      if (begin >= stop) return;
+      int64_t first = segment.value < 0 ? segment.value : segment.value + (begin - segment.begin);
       emit(combine(value, first), to + begin, stop - begin);
+    });
+  }
+
+  /// Whether rows follow each other at one distance along the innermost outer dimension. Then the work per row is only
+  /// the copy.
+  bool has_strips() const {
+    if (plan_.mode != CopyMode::rows || plan_.padding_only || plan_.row_chunks > 1 || plan_.outer.empty()) return false;
+    int group = plan_.map.dims[plan_.outer.back()].group;
+    return group != last_.group && plan_.map.groups[group].is_uniform();
+  }
+
+  void run_strips(Cursor& cursor, int64_t rows) {
+    const MapDim& dim = plan_.map.dims[plan_.outer.back()];
+    int64_t from_stride = plan_.map.groups[dim.group].stride;
+    while (rows > 0) {
+      // The destination of a strip stays in the first-level cache while its segments are written one after the other.
+      int64_t count = std::min({rows, cursor.left(), std::max<int64_t>(1, kStrip / last_.extent)});
+      int64_t value = cursor.value(), to = cursor.to();
+      for_segments(cursor, [&](const Segment& segment) {
+        T* target = to_ + to + segment.begin;
+        int64_t first = combine(value, segment.value);
+        if (first < 0) {
+          for (int64_t r = 0; r < count; ++r) std::fill_n(target + r * dim.to_stride, segment.length, *fill(first));
+        } else {
+          size_t bytes = segment.length * sizeof(T);
+          const T* source = from_ + first;
+          for (int64_t r = 0; r < count; ++r) copy_run(target + r * dim.to_stride, source + r * from_stride, bytes);
+        }
+      });
+      cursor.advance(count);
+      rows -= count;
     }
+  }
+
+  /// Calls `f` on the segments of the cursor's row.
+  template <typename F>
+  void for_segments(const Cursor& cursor, F f) const {
+    int64_t number = plan_.map.groups[last_.group].is_uniform() ? 0 : cursor.position(last_.group) / last_.extent;
+    for (int64_t s = plan_.first_segment[number]; s < plan_.first_segment[number + 1]; ++s) f(plan_.segments[s]);
   }
 
   void gather_row(const Cursor& cursor, int64_t row, int64_t length) {
-    const MapGroup& group = plan_.map.groups[last_.group];
-    int64_t value = cursor.value(), position = cursor.position(last_.group) + row;
+    Rows source(plan_.map.groups[last_.group], cursor.position(last_.group) + row, cursor.value());
     T* to = to_ + cursor.to() + row;
-    if (value >= 0 && group.is_uniform()) {
-      const T* from = from_ + value + position * group.stride;
-      for (int64_t j = 0; j < length; ++j) to[j] = from[j * group.stride];
+    if (source.uniform) {
+      const T* from = from_ + source.value;
+      for (int64_t j = 0; j < length; ++j) to[j] = from[j * source.stride];
       return;
     }
-    for (int64_t j = 0; j < length; ++j) to[j] = element(combine(value, group.at(position + j)));
+    for (int64_t j = 0; j < length; ++j) {
+      int64_t value = source.at(j);
+      to[j] = value < 0 ? *fill(value) : from_[value];
+    }
   }
 
-  T element(int64_t value) const { return value < 0 ? *fill(value) : from_[value]; }
-
   void copy_block(const Cursor& cursor, int64_t column, int64_t columns, int64_t row, int64_t length) {
-    const MapGroup& row_group = plan_.map.groups[last_.group];
     const MapGroup& column_group = plan_.map.groups[column_.group];
-    int64_t value = cursor.value();
-    int64_t row_position = cursor.position(last_.group) + row;
-    int64_t values[kMaxBlockRows];
-    for (int64_t j = 0; j < length; ++j) values[j] = combine(value, row_group.at(row_position + j));
-    T* to = to_ + cursor.to() + row;
-    auto column_value = [&](int64_t i) {
-      return column_group.at(cursor.position(column_.group) + i * column_.group_stride);
-    };
+    const T* rows[kMaxBlockRows];
+    Rows source(plan_.map.groups[last_.group], cursor.position(last_.group) + row, cursor.value());
     for (int64_t i = column; i < column + columns;) {
-      int64_t first = column_value(i), run = 1;
-      T* corner = to + i * column_.to_stride;
+      int64_t position = cursor.position(column_.group) + i * column_.group_stride;
+      int64_t first = column_group.at(position);
+      int64_t run = std::min(plan_.column_run(position), column + columns - i);
+      T* corner = to_ + cursor.to() + row + i * column_.to_stride;
       if (first < 0) {
-        for (int64_t j = 0; j < length; ++j) corner[j] = *fill(std::min(first, values[j]));
+        for (int64_t j = 0; j < length; ++j) corner[j] = *fill(std::min(first, source.at(j)));
         ++i;
         continue;
       }
-      if (column_group.is_uniform() && column_group.stride == 1) {
-        run = column + columns - i;
+      if (source.uniform) {
+        const T* origin = from_ + source.value + first;
+        for (int64_t j = 0; j < length; ++j) rows[j] = origin + j * source.stride;
       } else {
-        while (i + run < column + columns && column_value(i + run) == first + run) ++run;
+        for (int64_t j = 0; j < length; ++j) {
+          int64_t value = source.at(j);
+          rows[j] = value < 0 ? fill(value) : from_ + value + first;
+        }
       }
-      const T* rows[kMaxBlockRows];
-      for (int64_t j = 0; j < length; ++j) rows[j] = values[j] < 0 ? fill(values[j]) : from_ + values[j] + first;
       transpose_block(rows, length, run, corner, column_.to_stride);
       i += run;
     }

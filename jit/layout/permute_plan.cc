@@ -18,6 +18,7 @@ constexpr double kMinRun = 4;
 // Dimensions are merged into rows until a row is this long, and no row's table is longer than kMaxRowTable.
 constexpr int64_t kLongRow = 512;
 constexpr int64_t kMaxRowTable = 16384;
+constexpr int64_t kLongStrip = 16;
 // Elements of a unit of mode rows, of a block, and of a task.
 constexpr int64_t kRowStep = 8192;
 constexpr int64_t kBlock = 4096;
@@ -87,13 +88,15 @@ bool has_padding(const CopyMap& map) {
   });
 }
 
-/// Makes rows longer: the last two dimensions become one where that needs only a table of moderate size.
+/// Makes rows longer: the last two dimensions become one where that needs only a table of moderate size. A long regular
+/// dimension stays: its rows are copied in strips.
 void lengthen_rows(CopyMap& map) {
   while (map.dims.size() >= 2) {
     int inner = static_cast<int>(map.dims.size()) - 1;
     int64_t extent = map.dims[inner].extent;
     if (extent >= kLongRow || map.dims[inner - 1].extent > kMaxRowTable / extent) return;
     if (!map.alone(inner) || !map.alone(inner - 1)) return;
+    if (map.groups[map.dims[inner - 1].group].is_uniform() && map.dims[inner - 1].extent >= kLongStrip) return;
     merge_alone(map, inner - 1);
   }
 }
@@ -146,6 +149,22 @@ void cut_rows(CopyPlan& plan) {
   plan.first_segment.push_back(static_cast<int64_t>(plan.segments.size()));
 }
 
+void find_column_runs(CopyPlan& plan) {
+  const MapDim& dim = plan.map.dims[plan.column_dim];
+  const MapGroup& group = plan.map.groups[dim.group];
+  if (group.is_uniform()) {
+    plan.unit_columns = group.stride == 1 ? dim.extent : 1;
+    return;
+  }
+  const std::vector<int64_t>& table = group.table;
+  plan.column_runs.assign(table.size(), 1);
+  for (int64_t p = static_cast<int64_t>(table.size()); p-- > 0;) {
+    int64_t next = p + dim.group_stride;
+    bool at_end = p / dim.group_stride % dim.extent == dim.extent - 1;
+    if (!at_end && table[p] >= 0 && table[next] == table[p] + 1) plan.column_runs[p] += plan.column_runs[next];
+  }
+}
+
 void choose_chunks(CopyPlan& plan) {
   const std::vector<MapDim>& dims = plan.map.dims;
   plan.units = 1;
@@ -183,6 +202,7 @@ CopyPlan make_copy_plan(DataType type, CopyMap map, bool padding_only) {
     lengthen_rows(plan.map);
     if (!plan.map.dims.empty()) cut_rows(plan);
   }
+  if (plan.mode == CopyMode::blocks) find_column_runs(plan);
   choose_chunks(plan);
   return plan;
 }

@@ -35,8 +35,12 @@ struct CopyPlan {
   int64_t units = 0, units_per_task = 1;
   std::vector<Segment> segments;       // mode rows: of every row of the last dimension's group
   std::vector<int64_t> first_segment;  // per row, and the end
+  int64_t unit_columns = 1;            // mode blocks: run of columns if their group is uniform
+  std::vector<int64_t> column_runs;    // mode blocks, if the columns' group has a table
   std::vector<uint8_t> fills;          // kMaxColumns elements of each fill value, in `type`
 
+  /// How many columns from this position of their group on are consecutive source elements; at least 1.
+  int64_t column_run(int64_t position) const { return column_runs.empty() ? unit_columns : column_runs[position]; }
   int64_t tasks() const { return (units + units_per_task - 1) / units_per_task; }
   /// Units [first, last). `from` is not read in a padding_only plan.
   void run(const void* from, void* to, int64_t first, int64_t last) const;

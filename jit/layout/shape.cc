@@ -45,8 +45,8 @@ int64_t count_elements(const Extents& shape) {
 void require_dims(const Extents& shape, int dim, int64_t count) {
   int64_t rank = static_cast<int64_t>(shape.size());
   if (dim >= 0 && count <= rank && dim <= rank - count) return;
-  std::string what = count == 1 ? "dimension " + std::to_string(dim)
-                                : "dimensions " + std::to_string(dim) + " to " + std::to_string(dim + count - 1);
+  std::string what = "dimension " + std::to_string(dim);
+  if (count != 1) what = std::to_string(count) + " dimensions from " + std::to_string(dim) + " on";
   refuse(what + " of a tensor of rank " + std::to_string(rank));
 }
 

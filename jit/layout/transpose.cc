@@ -11,12 +11,20 @@ namespace altrt::jit {
 namespace {
 
 /// Runs `block(i, j)` for blocks of `size` x `size` that cover columns x count; the last ones overlap their neighbours.
-/// Columns are the outer loop, so that few destination lines are open at a time and each is written from left to right.
+/// They come in groups of four, so that both halves of the cache lines of 64 bytes on either side are used while they
+/// are near (size 8 and 4-byte elements).
 template <int size, typename Block>
 void cover(int64_t count, int64_t columns, Block block) {
-  for (int64_t i = 0; i < columns; i += size) {
-    int64_t column = std::min(i, columns - size);
-    for (int64_t j = 0; j < count; j += size) block(column, std::min(j, count - size));
+  for (int64_t i = 0; i < columns; i += 2 * size) {
+    int64_t column = std::min(i, columns - size), next_column = std::min(i + size, columns - size);
+    for (int64_t j = 0; j < count; j += 2 * size) {
+      int64_t row = std::min(j, count - size), next_row = std::min(j + size, count - size);
+      block(column, row);
+      if (next_row > row) block(column, next_row);
+      if (next_column == column) continue;
+      block(next_column, row);
+      if (next_row > row) block(next_column, next_row);
+    }
   }
 }
 
@@ -89,17 +97,10 @@ __attribute__((target("avx"), always_inline)) inline void transpose_4x8(const ui
   _mm256_storeu_ps(out + 3 * stride, _mm256_shuffle_ps(ab_high, cd_high, 0xee));
 }
 
-__attribute__((target("avx"))) void cover_avx(const uint32_t* const* rows, int64_t count, int64_t columns, uint32_t* to,
-                                              int64_t stride) {
-  for (int64_t i = 0; i < columns; i += 8) {
-    int64_t column = std::min(i, columns - 8);
-    for (int64_t j = 0; j < count; j += 8) {
-      int64_t row = std::min(j, count - 8);
-      uint32_t* out = to + column * stride + row;
-      transpose_4x8(rows + row, column, out, stride);
-      transpose_4x8(rows + row, column + 4, out + 4 * stride, stride);
-    }
-  }
+__attribute__((target("avx"))) void transpose_8x8(const uint32_t* const* rows, int64_t i, uint32_t* to,
+                                                  int64_t stride) {
+  transpose_4x8(rows, i, to, stride);
+  transpose_4x8(rows, i + 4, to + 4 * stride, stride);
 }
 
 #endif
@@ -111,7 +112,10 @@ void transpose_block(const uint32_t* const* rows, int64_t count, int64_t columns
   if (count < 4 || columns < 4) return transpose_narrow(rows, count, columns, to, stride);
 #if defined(__x86_64__)
   static const bool avx = __builtin_cpu_supports("avx");
-  if (avx && count >= 8 && columns >= 8) return cover_avx(rows, count, columns, to, stride);
+  if (avx && count >= 8 && columns >= 8) {
+    return cover<8>(count, columns,
+                    [=](int64_t i, int64_t j) { transpose_8x8(rows + j, i, to + i * stride + j, stride); });
+  }
   cover_sse(rows, count, columns, to, stride);
 #else
   cover_scalar<uint32_t, 4>(rows, count, columns, to, stride);

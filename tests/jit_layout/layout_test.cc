@@ -150,10 +150,10 @@ TEST(Layout, RefusedReordersAndFuses) {
               "layout step 1, " + std::string(bad) + ", on [2, 3, 4]: not a permutation of the 3 dimensions");
   }
   EXPECT_EQ(refusal("fuse(1, 2)", {2, 3}),
-            "layout step 1, fuse(1, 2), on [2, 3]: dimensions 1 to 2 of a tensor of rank 2");
+            "layout step 1, fuse(1, 2), on [2, 3]: 2 dimensions from 1 on of a tensor of rank 2");
   EXPECT_EQ(refusal("fuse(1, 0)", {2, 3}), "layout step 1, fuse(1, 0), on [2, 3]: 0 dimensions");
   EXPECT_EQ(refusal("fuse(0, 2)", {2, 0}), "layout step 1, fuse(0, 2), on [2, 0]: dimension 1 is empty");
-  EXPECT_NE(refusal("fuse(1, 9223372036854775807)", {2, 3}), "accepted");
+  EXPECT_NE(refusal("fuse(1, 9223372036854775807)", {2, 3}).find("from 1 on of a tensor of rank 2"), std::string::npos);
 }
 
 TEST(Layout, RefusedTiles) {
@@ -165,7 +165,7 @@ TEST(Layout, RefusedTiles) {
   EXPECT_EQ(refusal("fold(0, 3, 2, 6)", {2, 3}),
             "layout step 1, fold(0, 3, 2, 6), on [2, 3]: an axis of 6 unfolds into 3 tiles of 3, not 2 of 3");
   EXPECT_EQ(refusal("fold(0, 3, 2, 6)", {6}),
-            "layout step 1, fold(0, 3, 2, 6), on [6]: dimensions 0 to 1 of a tensor of rank 1");
+            "layout step 1, fold(0, 3, 2, 6), on [6]: 2 dimensions from 0 on of a tensor of rank 1");
   EXPECT_NE(refusal("fold(0, 3, 2, -1)", {1, 3}).find("extent -1 is out of range"), std::string::npos);
   EXPECT_NE(refusal("unfold(0, 9223372036854775807, 1)", {9}).find("too large"), std::string::npos);
   EXPECT_THROW(verify({{{LayoutKind::unfold, 0, {4}, 0, 0, {}}}}, {9}), Error);

@@ -41,24 +41,20 @@ Bytes element_bytes(DataType type, double value) {
   }
 }
 
-/// What element number `element` of the test tensors holds; all bytes differ between neighbours.
-Bytes pattern(DataType type, int64_t element) {
-  Bytes result(size_of(type));
-  uint64_t bits = static_cast<uint64_t>(element) * 0x9e3779b97f4a7c15u + 0x1234567u;
-  std::memcpy(result.data(), &bits, result.size());
-  return result;
-}
-
-/// The memory of a tensor in a layout: elements, fills, and `other` where nothing is defined.
+/// The memory of a tensor in a layout: a pattern for each element whose bytes differ between neighbours, fills, and
+/// `other` where nothing is defined.
 Bytes memory_of(DataType type, const Layout& layout, const Placement& placement, uint8_t other) {
-  Bytes memory;
+  size_t size = size_of(type);
+  Bytes memory(placement.elements.size() * size, other);
+  uint8_t* to = memory.data();
   for (int64_t element : placement.elements) {
-    Bytes bytes = pattern(type, element);
-    if (element < 0) {
-      std::optional<double> fill = layout.steps[-1 - element].fill;
-      bytes = fill ? element_bytes(type, *fill) : Bytes(size_of(type), other);
+    if (element >= 0) {
+      uint64_t bits = static_cast<uint64_t>(element) * 0x9e3779b97f4a7c15u + 0x1234567u;
+      std::memcpy(to, &bits, size);
+    } else if (std::optional<double> fill = layout.steps[-1 - element].fill) {
+      std::memcpy(to, element_bytes(type, *fill).data(), size);
     }
-    memory.insert(memory.end(), bytes.begin(), bytes.end());
+    to += size;
   }
   return memory;
 }
@@ -126,7 +122,7 @@ Layout boolean_fills(Layout layout) {
 
 TEST(Permute, RandomLayouts) {
   RandomLayout random(test_seed(20240921));
-  for (int i = 0; i < cases(4000); ++i) {
+  for (int i = 0; i < cases(3000); ++i) {
     std::vector<int64_t> shape = random.shape(4, 12);
     bool lossless = random.integer(0, 3) != 0;
     Layout from = random.layout(shape, 5, lossless), to = random.layout(shape, 5, lossless);
@@ -189,8 +185,7 @@ TEST(Permute, LargeTensorsAreCutIntoTasks) {
     Permute permute(DataType::f32, c.shape, parse_layout(c.from), parse_layout(c.to));
     EXPECT_GE(permute.tasks(), 4) << c.to;
     EXPECT_LE(permute.tasks(), permute.bytes_to() / 256) << c.to;
-    for (DataType type : kTypes) {
-      if (type == DataType::boolean) continue;  // fills other than 0 and 1
+    for (DataType type : {DataType::f32, DataType::f64, DataType::u8}) {  // one of each width
       check_copy(type, c.shape, parse_layout(c.from), parse_layout(c.to), random);
     }
     if (HasFatalFailure()) return;
