@@ -144,6 +144,7 @@ class Codegen {
   llvm::Value* load_stride_two(const Memory& m, const Affine& index);
   llvm::Value* load_lane_by_lane(const Memory& m, const Affine& index);
   llvm::Value* load_tile(const Memory& m, const Affine& index);
+  std::pair<int, int> lanes_inside(const Memory& m, const Affine& index, llvm::Value* condition) const;
   llvm::Value* load_at(const Memory& m, llvm::Value* address, llvm::Type* type);
   void store_to(const Memory& m, const PendingStore& s);
   void store_tile(const Memory& m, const PendingStore& s);

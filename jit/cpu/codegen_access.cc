@@ -3,7 +3,7 @@
 // the address into that of zeros, lane-varying ones give masked loads.
 #include <llvm/IR/Constants.h>
 
-#include <numeric>
+#include <algorithm>
 
 #include "jit/cpu/codegen.h"
 #include "jit/expr/scalar.h"
@@ -151,17 +151,35 @@ Value* Codegen::load_lane_by_lane(const Memory& m, const Affine& index) {
   return r;
 }
 
+// The lanes [first, second) of a contiguous access to a tile lie inside it; others may only exist where they are
+// masked off.
+std::pair<int, int> Codegen::lanes_inside(const Memory& m, const Affine& index, Value* condition) const {
+  const int64_t width = in_vector() ? chunk_.width : 1;
+  const int64_t first = std::clamp<int64_t>(-index.constant, 0, width);
+  const int64_t end = std::clamp<int64_t>(m.elements - index.constant, first, width);
+  if (end - first < width && !condition) fail("an index outside its register tile");
+  return {static_cast<int>(first), static_cast<int>(end)};
+}
+
 // Register tiles are never guarded: reading an element for nothing costs nothing, and only plain accesses become SSA
 // values.
 Value* Codegen::load_tile(const Memory& m, const Affine& index) {
   if (!index.terms.empty()) fail("an index of a register tile varies");
   if (index.is_uniform()) {
-    if (index.constant < 0 || index.constant >= m.elements) fail("an index outside its register tile");
-    return load_at(m, address(m, index), memory_type_of(m.type));
+    const bool inside = index.constant >= 0 && index.constant < m.elements;
+    if (!inside && !guard_) fail("an index outside its register tile");
+    llvm::Type* type = memory_type_of(m.type);
+    return inside ? load_at(m, address(m, index), type) : llvm::Constant::getNullValue(type);
   }
   if (!index.lanes && index.lane == 1) {
-    if (index.constant < 0 || index.constant + chunk_.width > m.elements) fail("an index outside its register tile");
-    return load_at(m, address(m, at_lane(index, 0)), vector_of(m.type));
+    const auto [first, end] = lanes_inside(m, index, guard_);
+    if (first == end) return llvm::Constant::getNullValue(vector_of(m.type));
+    auto* type = llvm::FixedVectorType::get(memory_type_of(m.type), static_cast<unsigned>(end - first));
+    Value* part = load_at(m, address(m, at_lane(index, first)), type);
+    if (end - first == chunk_.width) return part;
+    llvm::SmallVector<int, 16> pick;
+    for (int k = 0; k < chunk_.width; ++k) pick.push_back(k >= first && k < end ? k - first : -1);
+    return builder_.CreateShuffleVector(part, pick);
   }
   Value* r = llvm::PoisonValue::get(vector_of(m.type));
   for (int k = 0; k < chunk_.width; ++k) {
@@ -204,23 +222,32 @@ void Codegen::store_lane_by_lane(const Memory& m, const PendingStore& s) {
   }
 }
 
+// Where a mask holds: the new value is chosen before the store, which stays a plain one.
 void Codegen::store_tile(const Memory& m, const PendingStore& s) {
   if (!s.index.terms.empty()) fail("an index of a register tile varies");
-  const bool whole = in_vector() && !s.index.lanes && s.index.lane == 1;
-  const int64_t last = s.index.constant + (whole ? chunk_.width - 1 : 0);
-  if (whole || !in_vector()) {
-    if (s.index.constant < 0 || last >= m.elements) fail("an index outside its register tile");
-    Value* p = address(m, at_lane(s.index, 0));
-    Value* v = whole ? broadcast(s.value) : s.value;
-    if (s.mask) v = builder_.CreateSelect(like(s.mask, v), v, load_at(m, p, v->getType()));
-    return store_at(m, p, v);
+  if (in_vector() && !s.index.lanes && s.index.lane == 1) {
+    const auto [first, end] = lanes_inside(m, s.index, s.mask);
+    if (first == end) return;
+    Value* v = broadcast(s.value);
+    Value* mask = s.mask ? broadcast(s.mask) : nullptr;
+    if (end - first < chunk_.width) {
+      llvm::SmallVector<int, 16> pick;
+      for (int k = first; k < end; ++k) pick.push_back(k);
+      v = builder_.CreateShuffleVector(v, pick);
+      mask = builder_.CreateShuffleVector(mask, pick);
+    }
+    Value* p = address(m, at_lane(s.index, first));
+    return store_at(m, p, mask ? builder_.CreateSelect(mask, v, load_at(m, p, v->getType())) : v);
   }
-  for (int k = 0; k < chunk_.width; ++k) {
+  for (int k = 0; k < std::max(1, chunk_.width); ++k) {
     const Affine index = at_lane(s.index, k);
-    if (index.constant < 0 || index.constant >= m.elements) fail("an index outside its register tile");
-    Value *p = address(m, index), *v = lane_of(s.value, k);
-    if (s.mask) v = builder_.CreateSelect(lane_of(s.mask, k), v, load_at(m, p, v->getType()));
-    store_at(m, p, v);
+    Value *v = lane_of(s.value, k), *mask = lane_of(s.mask, k);
+    if (index.constant < 0 || index.constant >= m.elements) {
+      if (!mask) fail("an index outside its register tile");
+      continue;
+    }
+    Value* p = address(m, index);
+    store_at(m, p, mask ? builder_.CreateSelect(mask, v, load_at(m, p, v->getType())) : v);
   }
 }
 

@@ -94,6 +94,22 @@ TEST(Structure, MaskedStoresIntoTiles) {
   });
 }
 
+TEST(Structure, TilesNarrowerThanTheMaskedVector) {
+  Nest nest;
+  nest.name = "narrow_tile";
+  const int y = add_buffer(&nest, "y", DataType::f32, {2, 3}, true);
+  const int x = add_buffer(&nest, "x", DataType::f32, {2, 3});
+  const int t = add_buffer(&nest, "t", DataType::f32, {2, 3}, false, Scope::register_tile);
+  auto tail = [](Stmt s) { return unrolled("i", 2, {vector("v", 8, {if_then(lt(v, 3), {std::move(s)})})}); };
+  nest.body = {allocate(t, {tail(store(t, {i, v}, at(nest, x, {i, v}) + constant_float(DataType::f32, 1))),
+                            tail(store(y, {i, v}, at(nest, t, {i, v}) * at(nest, t, {i, Expr(2) - v})))})};
+  on_all_targets(nest, [&](Compiled& c) {
+    for (int64_t p = 0; p < 6; ++p) {
+      ASSERT_EQ(c[0].get(p), (c[1].get(p) + 1) * (c[1].get(p / 3 * 3 + 2 - p % 3) + 1)) << p;
+    }
+  });
+}
+
 TEST(Structure, ThreadScopeStorage) {
   Nest nest;
   nest.name = "workspace";
