@@ -66,13 +66,13 @@ Session::Session(const Model& model, const SessionOptions& options) {
       "groups", [&] { graph::verify(groups, *graph); }, [&] { return graph::to_string(groups, *graph); });
   state->info.graph_ms = watch.milliseconds();
 
-  graph::Decisions decisions = session::choose_decisions(*graph, groups, state->target, options);
+  const graph::Decisions decisions = session::choose_decisions(*graph, groups, state->target, options);
   session::check_stage(
       "layouts", [] {}, [&] { return graph::layouts_to_string(*graph, groups, decisions); });
   session::print_code(groups, decisions, state->target);
 
   watch = {};
-  const session::CompiledGroups compiled = session::compile_groups(groups, decisions, state->target, state->team);
+  session::CompiledGroups compiled = session::compile_groups(groups, decisions, state->target, state->team);
   std::vector<plan::GroupCode> code = session::load_groups(compiled, groups);
   state->info.compile_ms = watch.milliseconds();
   state->info.kernels_compiled = compiled.kernels();
@@ -83,12 +83,16 @@ Session::Session(const Model& model, const SessionOptions& options) {
   interface->outputs = describe(model.graph(), model.graph().outputs, *graph, graph->outputs);
   const auto weights = plan::weight_store(model.shared_graph(), shapes_of(interface->inputs));
   state->graph_text = graph::to_string(*graph);
-  state->plan = std::make_shared<const plan::Plan>(
-      plan::build_plan({graph, std::move(groups), std::move(decisions), std::move(code)}, *weights, state->team));
+  state->plan = std::make_shared<const plan::Plan>(plan::build_plan(
+      {graph, std::move(groups), std::move(compiled.decisions), std::move(code)}, *weights, state->team));
   state->weights = weights;
   state->interface = std::move(interface);
   state->info.plan = state->plan->kernels;
   for (const plan::Step& step : state->plan->steps) state->info.kernels += step.kind == plan::StepKind::kernel;
+  base::log(base::LogLevel::info, model.name() + ": " + std::to_string(state->info.kernels) + " kernels, " +
+                                      std::to_string(compiled.kernels()) + " compiled in " +
+                                      std::to_string(state->info.compile_ms) + " ms, " +
+                                      std::to_string(state->info.threads) + " threads");
   state_ = std::move(state);
 }
 

@@ -10,6 +10,7 @@
 #include "jit/compile/canonical.h"
 #include "jit/cpu/cpu.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 
 namespace altrt::session {
@@ -36,6 +37,24 @@ jit::GroupDecision with_algorithm(const jit::GroupDecision& decision, const jit:
 // Groups with equal keys can use each other's code.
 std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision) {
   return base::hex(jit::hash(c)) + "\n" + jit::to_string(jit::canonical(decision, c));
+}
+
+// Compiles one group; its decision becomes what was compiled. `warning` is left for the caller: the log of a session
+// hears its own thread only.
+std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& group, jit::GroupDecision& decision,
+                                                        const jit::Target& target, size_t number,
+                                                        std::string& warning) {
+  const base::TraceScope trace("compile group");
+  const std::string prefix = "altrt_g" + std::to_string(number);
+  try {
+    return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
+  } catch (const Error& error) {
+    const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
+    if (!refused || decision.schedule.stages.empty()) throw;
+    warning = "group '" + group.name + "' (" + group.ops + ") runs in plain loops: " + error.what();
+  }
+  decision.schedule = {};
+  return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
 }
 
 }  // namespace
@@ -81,23 +100,33 @@ CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const gra
     }
     result.of_group.push_back(number);
   }
+  result.decisions = decisions;
   result.compiled.resize(result.sources.size());
   std::vector<std::exception_ptr> errors(result.sources.size());
-  const auto compile_one = [&](size_t number) {
-    const base::TraceScope trace("compile group");
-    const auto source = static_cast<size_t>(result.sources[number]);
-    try {
-      result.compiled[number] = std::make_shared<jit::CompiledGroup>(
-          jit::compile(groups[source].computation, decisions[source], target, "altrt_g" + std::to_string(source)));
-    } catch (...) {
-      errors[number] = std::current_exception();
-    }
-  };
+  std::vector<std::string> warnings(result.sources.size());
   team.run(static_cast<int64_t>(result.sources.size()), 1, [&](int64_t first, int64_t last, int) {
-    for (int64_t number = first; number < last; ++number) compile_one(static_cast<size_t>(number));
+    for (int64_t i = first; i < last; ++i) {
+      const auto number = static_cast<size_t>(i);
+      const auto source = static_cast<size_t>(result.sources[number]);
+      try {
+        result.compiled[number] =
+            compile_group(groups[source], result.decisions[source], target, source, warnings[number]);
+      } catch (...) {
+        errors[number] = std::current_exception();
+      }
+    }
   });
+  for (const std::string& warning : warnings) {
+    if (!warning.empty()) base::log(base::LogLevel::warning, warning);
+  }
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
+  }
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (result.of_group[g] < 0) continue;
+    const auto source = static_cast<size_t>(result.sources[static_cast<size_t>(result.of_group[g])]);
+    if (source == g || result.decisions[source] == decisions[source]) continue;
+    result.decisions[g].schedule = {};
   }
   return result;
 }

@@ -23,11 +23,14 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
 struct CompiledGroups {
   std::vector<std::shared_ptr<const jit::CompiledGroup>> compiled;  // distinct ones
   std::vector<int> sources;                                         // per distinct one: the group it was made from
-  std::vector<int> of_group;  // per group: number in `compiled`; -1 for host groups
+  std::vector<int> of_group;   // per group: number in `compiled`; -1 for host groups
+  graph::Decisions decisions;  // per group: as compiled
   int kernels() const;
 };
 
-/// Compiles the distinct groups, as many at a time as the team has threads. The first error of a group passes through.
+/// Compiles the distinct groups, as many at a time as the team has threads. Where a schedule can't be applied
+/// (Error(invalid_argument | unsupported)) the group is compiled with its layouts and plain loops instead, and a
+/// warning says why. Any other error passes through.
 CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
                               const jit::Target& target, base::Team& team);
 
