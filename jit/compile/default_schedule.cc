@@ -43,7 +43,7 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   const Stage& stage = c.stages[c.anchor.stage];
   if (c.anchor.kind == AnchorKind::conv) {
     const int64_t block = channel_block(layout_of(c, stage.outputs[0], layouts));
-    if (block > 1) layouts[weights.name] = conv_weights(c, block);
+    if (block > 1) layouts[weights.name] = conv_weights(c, block, channel_block(layout_of(c, c.anchor.data, layouts)));
   } else if (is_plain_matmul(c, layouts)) {
     const MatmulExtents extents = matmul_extents(c, stage);
     layouts[weights.name] = matmul_weights(c, default_matmul(target, extents.m, extents.n).columns);

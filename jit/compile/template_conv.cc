@@ -22,14 +22,23 @@ bool is_depthwise(const Computation& c) {
   return c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups;
 }
 
-Layout conv_weights(const Computation& c, int64_t block) {
+Layout conv_weights(const Computation& c, int64_t block, int64_t input_block) {
   const std::vector<Extent>& shape = c.tensors[c.anchor.weights].shape;
+  const int64_t taps = static_cast<int64_t>(shape.size()) - 2;
   Layout layout;
   const int64_t rest = round_up_to(shape[0].bound, block) - shape[0].bound;
   if (rest) layout.pad(0, 0, rest, 0.0);
   layout.split(0, {0, block});
-  std::vector<int64_t> order{0};
-  for (size_t i = 1; i < shape.size(); ++i) order.push_back(static_cast<int64_t>(i) + 1);
+  const bool split_inputs = input_block > 1 && shape[1].bound > input_block;
+  if (split_inputs) {
+    const int64_t more = round_up_to(shape[1].bound, input_block) - shape[1].bound;
+    if (more) layout.pad(2, 0, more, 0.0);
+    layout.split(2, {0, input_block});
+  }
+  // o.0, o.1, i.0, [i.1,] taps -> o.0, i.0, taps, [i.1,] o.1
+  std::vector<int64_t> order{0, 2};
+  for (int64_t i = 0; i < taps; ++i) order.push_back((split_inputs ? 4 : 3) + i);
+  if (split_inputs) order.push_back(3);
   order.push_back(1);
   layout.reorder(order);
   return layout;
@@ -159,9 +168,10 @@ StageSchedule schedule_conv(const Computation& c, const Layouts& layouts, const 
       row = loops.height.name;
     }
   }
-  if (!block_tile.empty()) tile.push_back(block_tile);
   const auto [width_outer, width_tile] = split_tile(loops.width, p.width, Tail::balance, s);
   tile.push_back(width_tile);
+  // Innermost, so that a broadcast is used for all blocks at once and need not stay in a register.
+  if (!block_tile.empty()) tile.push_back(block_tile);
 
   outer.push_back(loops.batch.name);
   if (!p.rows_first && !block_outer.empty()) outer.push_back(block_outer);

@@ -56,7 +56,7 @@ bool is_depthwise(const Computation& c);
 int64_t outputs_per_group(const Computation& c);
 
 /// Weights packed in the order in which the templates walk them.
-Layout conv_weights(const Computation& c, int64_t block);
+Layout conv_weights(const Computation& c, int64_t block, int64_t input_block);
 Layout matmul_weights(const Computation& c, int64_t columns);
 /// Extents of m (1 if there is none) and n of a matrix product's stage; k is its reduction.
 struct MatmulExtents {

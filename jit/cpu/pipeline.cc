@@ -19,6 +19,7 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/Scalar/ADCE.h>
@@ -84,6 +85,14 @@ void register_analyses(llvm::FunctionAnalysisManager& functions, llvm::LoopAnaly
   loops.registerPass([&] { return llvm::FunctionAnalysisManagerLoopProxy(functions); });
 }
 
+// Addresses are made as one base a loop and constant offsets, which is what the instructions take. Loop strength
+// reduction would give each row of a register tile a pointer of its own and spill them.
+void disable_strength_reduction() {
+  auto& options = llvm::cl::getRegisteredOptions();
+  const auto found = options.find("disable-lsr");
+  if (found != options.end()) static_cast<llvm::cl::opt<bool>*>(found->second)->setValue(true);
+}
+
 }  // namespace
 
 void initialize_code_generation() {
@@ -93,6 +102,7 @@ void initialize_code_generation() {
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+    disable_strength_reduction();
 #if defined(__aarch64__)
     LLVMInitializeAArch64TargetInfo();
     LLVMInitializeAArch64Target();

@@ -19,7 +19,9 @@ __attribute__((target("avx512f"))) inline float peak_avx512() {
     for (__m512& v : a) v = _mm512_fmadd_ps(v, x, y);
   }
   for (int i = 1; i < 12; ++i) a[0] = _mm512_add_ps(a[0], a[i]);
-  return _mm512_reduce_add_ps(a[0]);
+  float lanes[16];
+  _mm512_storeu_ps(lanes, a[0]);
+  return lanes[0];
 }
 
 __attribute__((target("avx2,fma"))) inline float peak_avx2() {

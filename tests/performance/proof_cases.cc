@@ -44,7 +44,8 @@ Layout blocked(int64_t channels, int64_t block, int64_t border) {
   return layout;
 }
 
-Layout packed_weights(int64_t block) { return Layout().split(0, {0, block}).reorder({0, 2, 3, 4, 1}); }
+/// [O, I, kh, kw] -> [O/16, I/16, kh, kw, 16 of I, 16 of O]
+Layout packed_weights() { return Layout().split(0, {0, 16}).split(2, {0, 16}).reorder({0, 2, 4, 5, 3, 1}); }
 
 std::string axis(const jit::Stage& stage, size_t i) { return stage.axes[i].name; }
 
@@ -75,7 +76,7 @@ Case direct_convolution(const std::string& name, int64_t channels, int64_t size,
   for (const int t : k.with_role(jit::Role::input)) c.layouts[k.tensors[t].name] = blocked(channels, 16, 0);
   for (const int t : k.with_role(jit::Role::output)) c.layouts[k.tensors[t].name] = blocked(channels, 16, 0);
   c.layouts[k.tensors[k.anchor.data].name] = blocked(channels, 16, 1);
-  c.layouts[k.tensors[k.anchor.weights].name] = packed_weights(16);
+  c.layouts[k.tensors[k.anchor.weights].name] = packed_weights();
   const std::string n = axis(stage, 0), o = axis(stage, 1), h = axis(stage, 2), w = axis(stage, 3);
   const std::string i = stage.reduce[0].name, kh = stage.reduce[1].name, kw = stage.reduce[2].name;
   jit::StageSchedule& s = c.schedule[stage.name];
@@ -89,8 +90,8 @@ Case direct_convolution(const std::string& name, int64_t channels, int64_t size,
   }
   order.insert(order.end(), {i + ".0", kh, kw, i + ".1.0", i + ".1.1"});
   if (rows > 1) tile.push_back(h + ".1");
-  tile.push_back(o + ".0.1");
   tile.push_back(columns < size ? w + ".1" : w);
+  tile.push_back(o + ".0.1");
   order.insert(order.end(), tile.begin(), tile.end());
   order.push_back(o + ".1");
   s.reorder(order).unroll(i + ".1.1");
@@ -171,7 +172,7 @@ Case winograd_convolution(const jit::Target& target) {
     z.split("z.q", 6, Tail::balance);
     order.push_back("z.q.0");
   }
-  order.insert(order.end(), {"z.i.0", "z.i.1.0", "z.i.1.1", "z.o.0.1", wide ? "z.q" : "z.q.1", "z.o.1"});
+  order.insert(order.end(), {"z.i.0", "z.i.1.0", "z.i.1.1", wide ? "z.q" : "z.q.1", "z.o.0.1", "z.o.1"});
   z.reorder(order).unroll("z.i.1.1").unroll("z.o.0.1").unroll(wide ? "z.q" : "z.q.1").vectorize("z.o.1");
   z.compute_at(stage.name, h + ".0");
   c.schedule["winograd_s"]
