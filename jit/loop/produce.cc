@@ -165,9 +165,10 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
     }
     std::vector<Storage> storage;
     for (int output : group_.stage(producer).outputs) {
-      if (!place.storages.count(output))
+      if (!place.held.count(output))
         refuse(group_.stage(producer).name, "hold_at", "loop " + placement.hold + " is not outside loop " + loop);
-      storage.push_back(place.storages.at(output));
+      storage.push_back(place.held.at(output));
+      place.storages[output] = storage.back();
     }
     const Loop& rolling = loops_.order[position];
     const bool can_roll = !rolling.parallel && rolling.kind == LoopKind::serial && !loops_.segmented_by(loop);
