@@ -209,7 +209,7 @@ TEST(Semantics, f32_arithmetic_rounds_at_each_operation) {
 // Folded constants, the program and the direct evaluation agree on index expressions.
 TEST(Property, program_of_random_index_expressions) {
   testing::RandomIndex random(testing::test_seed(4242));
-  for (int round = 0; round < 1500; ++round) {
+  for (int round = 0; round < testing::rounds(1500); ++round) {
     const Ranges ranges = random.ranges();
     const Expr e = random.index(random.integer(1, 6));
     Computation c;

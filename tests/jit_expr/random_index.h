@@ -23,6 +23,9 @@ inline uint64_t test_seed(uint64_t fallback) {
   return seed;
 }
 
+/// `n`, or twenty times that in a long run (ALTRT_TEST_LONG set).
+inline int rounds(int n) { return std::getenv("ALTRT_TEST_LONG") ? 20 * n : n; }
+
 using Values = std::map<std::string, int64_t>;
 
 /// By recursion over the definition of each operation; integers and booleans only.

@@ -122,7 +122,7 @@ TEST(Bounds, of_clamped_block_starts) {
 
 TEST(Property, simplify_keeps_values_and_bounds_hold) {
   RandomIndex random(testing::test_seed(20240611));
-  for (int round = 0; round < 20000; ++round) {
+  for (int round = 0; round < testing::rounds(20000); ++round) {
     const Ranges ranges = random.ranges();
     const Expr e = random.integer(0, 2) ? random.index(random.integer(1, 5)) : random.condition(random.integer(0, 3));
     Analyzer analyzer(ranges);
@@ -145,7 +145,7 @@ TEST(Property, simplify_keeps_values_and_bounds_hold) {
 TEST(Property, facts_only_matter_where_they_hold) {
   RandomIndex random(testing::test_seed(77));
   int checked = 0;
-  for (int round = 0; round < 20000; ++round) {
+  for (int round = 0; round < testing::rounds(20000); ++round) {
     const Ranges ranges = random.ranges();
     const Facts facts{random.condition(random.integer(0, 2)), random.condition(0)};
     const Expr e = random.index(random.integer(1, 4));
