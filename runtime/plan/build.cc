@@ -192,7 +192,9 @@ void Builder::add_kernel(Binding& binding, int k) {
 }
 
 void Builder::add_host(int group) {
-  const graph::Node& node = graph_.nodes[static_cast<size_t>(input_.groups[static_cast<size_t>(group)].nodes.front())];
+  // The plan's own graph: the call keeps pointers to its attributes and constants.
+  const auto number = static_cast<size_t>(input_.groups[static_cast<size_t>(group)].nodes.front());
+  const graph::Node& node = plan_.graph->nodes[number];
   const ops::OpDef* op = ops::find_op(node.domain, node.type, graph_.opset(node.domain));
   if (!op || !op->host) fail("'" + node.name + "' (" + node.type + ") is no host operator");
   auto call = std::make_shared<HostCall>();
