@@ -320,9 +320,10 @@ Value* Codegen::select(const ExprNode& e) {
   }
   const bool fresh = !memoised(e.args[1]);
   Value* a = guarded(e.args[1], condition, false);
-  // A guarded access yields zero where its guard does not hold.
+  // A guarded access yields zero where its guard does not hold, except one element for lanes of both kinds.
   const bool is_load = e.args[1].is(ExprKind::access) && !memories_[e.args[1]->id].is_tile;
-  if (is_load && fresh && is_plus_zero(e.args[2])) return a;
+  const bool by_lane = a->getType()->isVectorTy() || !condition->getType()->isVectorTy();
+  if (is_load && fresh && by_lane && is_plus_zero(e.args[2])) return a;
   Value* b = guarded(e.args[2], condition, true);
   if (condition->getType()->isVectorTy()) return builder_.CreateSelect(condition, broadcast(a), broadcast(b));
   a = like(a, b);

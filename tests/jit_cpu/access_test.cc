@@ -239,6 +239,15 @@ TEST(Access, UniformGuardsAtEveryStride) {
   }
 }
 
+TEST(Access, OneElementForSomeOfTheLanes) {
+  Nest nest = map_nest("some_lanes", DataType::f32, 3, 12);
+  const int x = add_buffer(&nest, "x", DataType::f32, {3});
+  finish(&nest, select(eq(floor_mod(v, 3), 1), at(nest, x, {r}), constant_float(DataType::f32, 0)));
+  on_all_targets(nest, [&](Compiled& m) {
+    for (int64_t i = 0; i < 36; ++i) ASSERT_EQ(m[0].get(i), i % 12 % 3 == 1 ? m[1].get(i / 12) : 0) << i;
+  });
+}
+
 TEST(Access, NestedSelectsAndSharedSubexpressions) {
   Nest nest = map_nest("nested", DataType::f32, 1, 16);
   const int x = add_buffer(&nest, "x", DataType::f32, {10});
