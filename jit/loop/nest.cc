@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 
 #include <altrt/error.h>
 
@@ -226,7 +227,20 @@ class Counter {
 
   /// Adds the expression's instructions and returns the variables that it depends on. Integer arithmetic of indices is
   /// free (addressing).
-  std::set<std::string> add(const Expr& e, bool fused = false) {
+  std::set<std::string> add(const Expr& e) {
+    counted_.clear();
+    return add_node(e, false);
+  }
+
+  /// A node that occurs several times in an expression counts once.
+  std::set<std::string> add_node(const Expr& e, bool fused) {
+    if (const auto found = counted_.find(e.get()); found != counted_.end()) return found->second;
+    std::set<std::string> variables = add_new_node(e, fused);
+    counted_.emplace(e.get(), variables);
+    return variables;
+  }
+
+  std::set<std::string> add_new_node(const Expr& e, bool fused) {
     std::set<std::string> variables;
     if (e.is(ExprKind::variable)) variables.insert(e->name);
     if (e.is(ExprKind::access)) {
@@ -239,7 +253,7 @@ class Counter {
     for (const Expr& argument : e->args) {
       const bool product = contracts && !contracted && argument.is(ExprKind::mul);
       contracted = contracted || product;
-      variables.merge(add(argument, product));
+      variables.merge(add_node(argument, product));
     }
     const bool free = e->args.empty() || e->type == DataType::i64 || fused;
     if (!free) emit(copies_for(variables) * (e.is(ExprKind::call) ? lanes_ : 1));
@@ -265,6 +279,7 @@ class Counter {
   const Nest& nest_;
   int lanes_;
   std::vector<std::pair<std::string, int64_t>> copies_;
+  std::unordered_map<const ExprNode*, std::set<std::string>> counted_;  // in the current expression
   int64_t block_ = 0;
   CodeSize size_;
 };
