@@ -19,7 +19,7 @@ int exit_code_of(altrt::ErrorCode code) {
 int main(int argc, char** argv) {
   CLI::App app("Runs ONNX models with layouts and loops tuned to this machine.", "altrt");
   app.set_version_flag("--version", [] { return altrt::version_details(); });
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is refused below, so that a wrong one is named
   int exit_code = altrt::tool::kFine;
   altrt::tool::add_run(app, exit_code);
   altrt::tool::add_bench(app, exit_code);
@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   altrt::tool::add_ops(app, exit_code);
   try {
     app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw CLI::RequiredError("A subcommand");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? altrt::tool::kFine : altrt::tool::kUsage;
   } catch (const altrt::Error& error) {

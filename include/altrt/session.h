@@ -117,7 +117,8 @@ class ALTRT_API Context {
   ~Context();
 
   /// Binds an input or output to the caller's memory, which must stay valid for the runs that follow. Type and shape
-  /// must equal the session's. Error(invalid_argument) names input or output, expected and given.
+  /// must equal the session's. Error(invalid_argument) names input or output, expected and given. A name that both an
+  /// input and an output have means the input; that output lives in the context.
   void bind(const std::string& name, const TensorView& view);
   /// The tensor bound to an output, or the context's own one for an unbound output (valid until the context dies).
   TensorView output(const std::string& name) const;

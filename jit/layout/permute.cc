@@ -1,8 +1,12 @@
 #include "jit/layout/permute.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstring>
+#include <memory_resource>
 #include <utility>
+#include <vector>
 
 #include "jit/layout/permute_plan.h"
 #include "jit/layout/transpose.h"
@@ -15,7 +19,11 @@ namespace {
 class Cursor {
  public:
   Cursor(const CopyPlan& plan, int64_t number)
-      : plan_(plan), index_(plan.outer.size()), position_(plan.map.groups.size()) {
+      : plan_(plan),
+        index_(plan.outer.size(), 0, &heap_free_),
+        position_(plan.map.groups.size(), 0, &heap_free_),
+        outer_groups_(&heap_free_) {
+    outer_groups_.reserve(position_.size());
     for (size_t k = plan.outer.size(); k-- > 0;) {
       const MapDim& dim = plan.map.dims[plan.outer[k]];
       index_[k] = number % dim.extent;
@@ -63,9 +71,12 @@ class Cursor {
 
  private:
   const CopyPlan& plan_;
-  std::vector<int64_t> index_;
-  std::vector<int64_t> position_;
-  std::vector<int> outer_groups_;
+  // Copies run in every inference: the heap is asked only beyond some 40 dimensions.
+  std::array<std::byte, 1024> memory_;
+  std::pmr::monotonic_buffer_resource heap_free_{memory_.data(), memory_.size()};
+  std::pmr::vector<int64_t> index_;
+  std::pmr::vector<int64_t> position_;
+  std::pmr::vector<int> outer_groups_;
   int64_t to_ = 0;
 };
 

@@ -34,7 +34,7 @@ void check_range(const std::string& option, int64_t value, int64_t high) {
 
 void check_device(Device device) {
   if (device != Device::cuda) return;
-  fail("option device: this build of libaltrt has no CUDA back end (jit/gpu); use the device cpu",
+  fail("option device: cuda is not available, as this build of libaltrt has no CUDA back end (jit/gpu); use cpu",
        ErrorCode::unavailable);
 }
 

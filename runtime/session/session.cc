@@ -162,9 +162,11 @@ std::map<std::string, Tensor> Session::run(const std::map<std::string, TensorVie
     }
     context.bind(name, view);
   }
-  for (const ValueInfo& info : state_->interface->outputs) {
+  // Not by name: an output may have the name of the input that it hands on.
+  for (size_t o = 0; o < state_->interface->outputs.size(); ++o) {
+    const ValueInfo& info = state_->interface->outputs[o];
     Tensor& output = outputs[info.name] = Tensor(info.type, info.shape);
-    context.bind(info.name, output.view());
+    context.state_->outputs[o] = output.view();
   }
   run(context);
   state_->give_back(std::move(context.state_));
