@@ -1,5 +1,6 @@
 // Convolutions and pools whose output channels are blocked: loops n, o.0, [d,] [h,] w, o.1.
 #include <algorithm>
+#include <numeric>
 
 #include "jit/compile/templates.h"
 
@@ -100,10 +101,12 @@ ChannelLoops split_channels(const Computation& c, const Layouts& layouts, const 
   std::string inner = axis.name;
   int64_t extent = axis.extent;
   if (block > 1 && extent > block) {
-    s.split(inner, block, Tail::peel);
+    // A part of a block that divides both keeps one body for all steps.
+    const int64_t common = std::gcd(block, extent), step = common >= 4 ? common : block;
+    s.split(inner, step, Tail::peel);
     loops.block = inner + ".0";
     inner += ".1";
-    extent = block;
+    extent = step;
   }
   if (extent > unroll) {
     s.split(inner, unroll, Tail::peel);

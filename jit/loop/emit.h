@@ -40,6 +40,8 @@ struct Cells {
   int64_t lanes = 1;
   std::string vector;  // the vector loop, spatial or reduction; empty if none
   int64_t width = 1;   // its extent
+  // One register temporary per state value that others read while all are replaced; -1 for the rest.
+  std::vector<int> next_update, next_combine;
 };
 
 class StageEmitter {
@@ -62,6 +64,7 @@ class StageEmitter {
     std::vector<size_t> loops;  // positions in loops_.order
     Phase phase;
     Leaf leaf;
+    bool rolled = false;  // unrolled loops run as serial ones
   };
 
   // walk.cc
@@ -81,6 +84,7 @@ class StageEmitter {
 
   // reduce.cc
   Stmts open(const std::vector<size_t>& rest, const Place& place);
+  bool is_long_finish(const std::vector<size_t>& tile, const Place& place) const;
   Stmts open_registers(const std::vector<size_t>& rest, const Cells& outer, const Place& place);
   Cells make_cells(const std::vector<size_t>& rest, Scope scope, const Place& place);
   Exprs index_of(const Cells& cells, const LoopScope& scope) const;
@@ -93,6 +97,7 @@ class StageEmitter {
                const std::vector<int>& temporaries, const Exprs& temporary_index);
   Exprs read_cells(const Cells& cells, Exprs index) const;
   std::vector<int> temporaries(const Cells& cells, bool combining);
+  static std::vector<int> all_buffers(const Cells& cells, bool updates, bool combines);
 
   // emit.cc
   Stmts store_results(const Place& place, const Exprs& states);

@@ -255,9 +255,20 @@ class Counter {
       contracted = contracted || product;
       variables.merge(add_node(argument, product));
     }
-    const bool free = e->args.empty() || e->type == DataType::i64 || fused;
-    if (!free) emit(copies_for(variables) * (e.is(ExprKind::call) ? lanes_ : 1));
+    const bool free = e->args.empty() || e->type == DataType::i64 || fused || e.is(ExprKind::table);
+    if (!free) emit(without_zeros(e, copies_for(variables)) * (e.is(ExprKind::call) ? lanes_ : 1));
     return variables;
+  }
+
+  /// Unrolled products with entries of a constant table: those with a zero vanish.
+  static int64_t without_zeros(const Expr& e, int64_t copies) {
+    for (const Expr& argument : e->args) {
+      if (!argument.is(ExprKind::table) || (!e.is(ExprKind::mul) && !e.is(ExprKind::fma))) continue;
+      const auto size = static_cast<int64_t>(argument->table->size());
+      const int64_t zeros = std::count(argument->table->begin(), argument->table->end(), 0.0);
+      copies = (copies * (size - zeros) + size - 1) / size;
+    }
+    return copies;
   }
 
   void collect(const Expr& index, std::set<std::string>& variables) {

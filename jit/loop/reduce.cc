@@ -1,7 +1,9 @@
 // Accumulators, derived from the loop order: a register tile round the reduction loops; where serial spatial loops run
 // inside an outer reduction loop, the tile they span lives in thread scope and its innermost part in registers.
 #include <algorithm>
+#include <set>
 
+#include "jit/expr/math.h"
 #include "jit/loop/emit.h"
 
 namespace altrt::jit {
@@ -31,6 +33,8 @@ Cells StageEmitter::make_cells(const std::vector<size_t>& rest, Scope scope, con
     const std::string suffix = stage_.state.size() > 1 ? std::to_string(k) : "";
     cells.buffers.push_back(context_.local_buffer(name + suffix, stage_.state[k].type, shape, scope));
   }
+  cells.next_update = temporaries(cells, false);
+  if (!cells.lane.empty() && stage_.state[0].combine) cells.next_combine = temporaries(cells, true);
   return cells;
 }
 
@@ -84,7 +88,7 @@ std::vector<int> StageEmitter::temporaries(const Cells& cells, bool combining) {
         if ((e.is(ExprKind::state) || e.is(ExprKind::other)) && e->id == static_cast<int>(k)) is_read_later = true;
       });
     }
-    const std::string name = stage_.name + ".next" + std::to_string(k);
+    const std::string name = stage_.name + (combining ? ".pair" : ".next") + std::to_string(k);
     buffers.push_back(
         is_read_later ? context_.local_buffer(name, stage_.state[k].type, {cells.width}, Scope::register_tile) : -1);
   }
@@ -129,7 +133,7 @@ Stmts StageEmitter::update(const Cells& cells, const Place& place) {
     updated.push_back(select(condition, rewriter(inside).rewrite(body, values), values.state[k]));
   }
   const Expr lane = cells.vector.empty() ? Expr(0) : place.scope.values.at(cells.vector);
-  return assign(cells.buffers, index, updated, temporaries(cells, false), {lane});
+  return assign(cells.buffers, index, updated, cells.next_update, {lane});
 }
 
 /// Halves the lanes until one is left.
@@ -151,7 +155,7 @@ Stmts StageEmitter::combine_lanes(const Cells& cells, const Place& place) {
     values.other = read_cells(cells, other_index);
     Exprs combined;
     for (const StateValue& value : stage_.state) combined.push_back(rewriter(here).rewrite(value.combine, values));
-    Stmts body = assign(cells.buffers, index, combined, temporaries(cells, true), {index.back()});
+    Stmts body = assign(cells.buffers, index, combined, cells.next_combine, {index.back()});
     if (pairs > 1) body = {make_loop(cells.lane, LoopKind::vector, Expr(pairs), std::move(body))};
     stmts = concatenate(std::move(stmts), std::move(body));
     count = half;
@@ -159,16 +163,17 @@ Stmts StageEmitter::combine_lanes(const Cells& cells, const Place& place) {
   return stmts;
 }
 
-namespace {
-
-std::vector<int> present(const std::vector<int>& buffers) {
-  std::vector<int> result;
-  for (int buffer : buffers)
-    if (buffer >= 0) result.push_back(buffer);
-  return result;
+/// The buffers to allocate: cells, and the temporaries that are used.
+std::vector<int> StageEmitter::all_buffers(const Cells& cells, bool updates, bool combines) {
+  std::vector<int> buffers = cells.buffers;
+  const auto add = [&](const std::vector<int>& more) {
+    for (int buffer : more)
+      if (buffer >= 0 && std::find(buffers.begin(), buffers.end(), buffer) == buffers.end()) buffers.push_back(buffer);
+  };
+  if (updates) add(cells.next_update);
+  if (combines) add(cells.next_combine);
+  return buffers;
 }
-
-}  // namespace
 
 Stmts StageEmitter::open(const std::vector<size_t>& rest, const Place& place) {
   // Registers take the part of the tile that no serial loop runs over: from the first reduction loop behind the last
@@ -189,6 +194,7 @@ Stmts StageEmitter::open(const std::vector<size_t>& rest, const Place& place) {
   const Cells cells = make_cells(rest, has_serial ? Scope::thread : Scope::register_tile, place);
   const std::vector<size_t> over_cells = cell_walk(cells, rest);
   Stmts body = walk({over_cells, Phase::cells, [&](const Place& p) { return fill(cells, p); }}, 0, place);
+  bool updates_here = !has_serial;
   if (!has_serial) {
     body = concatenate(std::move(body),
                        walk({rest, Phase::update, [&](const Place& p) { return update(cells, p); }}, 0, place));
@@ -198,25 +204,53 @@ Stmts StageEmitter::open(const std::vector<size_t>& rest, const Place& place) {
     const std::vector<size_t> behind(rest.begin() + static_cast<std::ptrdiff_t>(inner), rest.end());
     std::vector<size_t> before(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(inner));
     Leaf leaf = [&](const Place& p) { return open_registers(behind, cells, p); };
-    if (behind.empty()) leaf = [&](const Place& p) { return update(cells, p); };
+    updates_here = behind.empty();
+    if (updates_here) leaf = [&](const Place& p) { return update(cells, p); };
     body = concatenate(std::move(body), walk({before, Phase::update, leaf}, 0, place));
   }
   std::vector<size_t> tile;
   for (size_t at : rest)
     if (!loops_.order[at].reduction) tile.push_back(at);
+  // Long results for a whole tile would be too much straight-line code: the states go to memory first.
+  const bool flush = !has_serial && cells.lane.empty() && is_long_finish(tile, place);
+  Cells flushed;
+  if (flush) {
+    flushed = make_cells(rest, Scope::thread, place);
+    body = concatenate(
+        std::move(body),
+        walk({over_cells, Phase::cells, [&](const Place& p) { return copy(flushed, cells, p); }}, 0, place));
+  }
+  const Cells& states = flush ? flushed : cells;
   const Leaf finish = [&](const Place& p) {
     Place here = p;
     Stmts stmts = cells.lane.empty() ? Stmts() : combine_lanes(cells, p);
     if (!cells.lane.empty()) here.scope.values[cells.lane] = Expr(0);
-    return concatenate(std::move(stmts), store_results(here, read_cells(cells, index_of(cells, here.scope))));
+    return concatenate(std::move(stmts), store_results(here, read_cells(states, index_of(states, here.scope))));
   };
-  body = concatenate(std::move(body), walk({tile, Phase::finish, finish}, 0, place));
-  std::vector<int> buffers = cells.buffers;
-  for (int buffer : present(temporaries(cells, false))) buffers.push_back(buffer);
-  if (!cells.lane.empty())
-    for (int buffer : present(temporaries(cells, true)))
-      if (std::find(buffers.begin(), buffers.end(), buffer) == buffers.end()) buffers.push_back(buffer);
+  body = concatenate(std::move(body), walk({tile, Phase::finish, finish, flush}, 0, place));
+  std::vector<int> buffers = all_buffers(cells, updates_here, !cells.lane.empty());
+  buffers.insert(buffers.end(), flushed.buffers.begin(), flushed.buffers.end());
   return allocate(buffers, std::move(body));
+}
+
+/// Whether computing the results of all points of a tile side by side takes more than a few hundred operations.
+bool StageEmitter::is_long_finish(const std::vector<size_t>& tile, const Place& place) const {
+  constexpr int64_t kLimit = 320, kLanes = 16;
+  int64_t points = 1, operations = 0;
+  for (size_t at : tile) {
+    const Loop& loop = loops_.order[at];
+    const int64_t extent = loops_.extent_of(loop, place.scope).bound;
+    points *= loop.kind == LoopKind::vector ? (extent + kLanes - 1) / kLanes : extent;
+  }
+  if (points == 1) return false;
+  for (const Expr& result : stage_.results) {
+    std::set<const ExprNode*> counted;
+    visit(expand_math(result), [&](const Expr& e) {
+      if (!e->args.empty() && e->type != DataType::i64) counted.insert(e.get());
+    });
+    operations += static_cast<int64_t>(counted.size());
+  }
+  return points * operations > kLimit;
 }
 
 /// The innermost part of a tile in thread scope is loaded into registers, accumulated there and stored back.
@@ -228,7 +262,7 @@ Stmts StageEmitter::open_registers(const std::vector<size_t>& rest, const Cells&
                      walk({rest, Phase::update, [&](const Place& p) { return update(cells, p); }}, 0, place));
   body = concatenate(std::move(body),
                      walk({over_cells, Phase::cells, [&](const Place& p) { return copy(outer, cells, p); }}, 0, place));
-  return allocate(cells.buffers, std::move(body));
+  return allocate(all_buffers(cells, true, false), std::move(body));
 }
 
 }  // namespace altrt::jit

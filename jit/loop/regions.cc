@@ -35,7 +35,7 @@ std::optional<Span> SpanFinder::of_atom(const Expr& e) const {
     const auto inner = find(e->args[0]);
     if (!inner) return std::nullopt;
     // floor((b + w) / k) - floor(b / k) <= floor((b mod k + w) / k)
-    const Interval rest = analyzer_.interval(floor_mod(inner->base, divisor));
+    const Interval rest = analyzer_.interval(analyzer_.simplify(floor_mod(inner->base, divisor)));
     const int64_t most = std::min(rest.hi, divisor - 1);
     return Span{floor_div(inner->base, divisor), floored_div(inner->width + most, divisor)};
   }

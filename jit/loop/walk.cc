@@ -40,7 +40,8 @@ Stmts StageEmitter::enter(const Walk& w, size_t i, Place place, const Loop& loop
   place.scope.values[loop.name] = variable(loop.name) + first;
   Stmts body = entered(w, i, place);
   if (loop.parallel || body.empty()) return body;
-  return {make_loop(loop.name, loop.kind, extent_expr(extent), std::move(body))};
+  const LoopKind kind = w.rolled && loop.kind == LoopKind::unrolled ? LoopKind::serial : loop.kind;
+  return {make_loop(loop.name, kind, extent_expr(extent), std::move(body))};
 }
 
 /// Whether the predicate of a masked split is tested on entering `loop`.
