@@ -13,7 +13,7 @@ function(altrt_module name)
 endfunction()
 
 # The shared library: every object of every module (so that nothing of the public interface is dropped), and the
-# modules once more for the libraries behind them. cmake/exports.map decides which symbols can be seen.
+# modules once more for the libraries behind them. exports.map decides which symbols can be seen.
 function(altrt_shared_library)
   get_property(modules GLOBAL PROPERTY ALTRT_MODULES)
   if(NOT modules)
@@ -29,7 +29,7 @@ function(altrt_shared_library)
                                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_compile_features(altrt PUBLIC cxx_std_20)
   target_link_options(altrt PRIVATE -Wl,--exclude-libs,ALL -Wl,--gc-sections
-                                    -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map)
+                                    -Wl,--version-script=${PROJECT_SOURCE_DIR}/third_party/cmake/exports.map)
   if(NOT ALTRT_SANITIZE) # the sanitizers' symbols come with the program
     target_link_options(altrt PRIVATE -Wl,--no-undefined)
   endif()
@@ -37,5 +37,5 @@ function(altrt_shared_library)
     LINKER_LANGUAGE CXX
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}
-    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
+    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/third_party/cmake/exports.map)
 endfunction()
