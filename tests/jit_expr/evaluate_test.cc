@@ -3,8 +3,8 @@
 #include <altrt/error.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <random>
 
@@ -56,15 +56,17 @@ TEST(Evaluate, convolution_with_padding_and_stride) {
   }
 }
 
-TEST(Evaluate, millions_of_points_take_seconds) {
-  const Computation c = testing::conv(16, 16, 56);  // 7 million products
-  const auto x = random_floats(16 * 56 * 56, 1), w = random_floats(16 * 16 * 9, 2);
-  std::vector<float> y(16 * 56 * 56);
-  const auto start = std::chrono::steady_clock::now();
+// In processor time, which other work on the machine does not change; a sanitizer does, some tenfold.
+TEST(Evaluate, a_million_points_take_seconds) {
+  const Computation c = testing::conv(16, 4, 42);
+  constexpr double kProducts = 4. * 42 * 42 * 16 * 9;
+  const auto x = random_floats(16 * 42 * 42, 1), w = random_floats(4 * 16 * 9, 2);
+  std::vector<float> y(4 * 42 * 42);
+  const std::clock_t start = std::clock();
   evaluate(c, {pointer(x), pointer(w), y.data()});
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::cout << seconds << " s, " << seconds / (16. * 56 * 56 * 16 * 9) * 1e9 << " ns a product\n";
-  EXPECT_LT(seconds, 30);
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  std::cout << seconds << " s, " << seconds / kProducts * 1e9 << " ns a product\n";
+  EXPECT_LT(seconds, 5);
 }
 
 TEST(Evaluate, online_softmax_has_a_state_of_two) {
