@@ -18,10 +18,10 @@ namespace altrt::graph {
 struct Value {
   std::string name;
   DataType type = DataType::f32;
-  Shape shape;                        // -1 where symbolic or (before inference) unknown
-  std::vector<std::string> symbols;   // graph inputs: names of symbolic dimensions, "" where none
-  bool shape_known = false;           // false before inference for anything but inputs and constants
-  std::shared_ptr<const Tensor> data; // constants
+  Shape shape;                         // -1 where symbolic or (before inference) unknown
+  std::vector<std::string> symbols;    // graph inputs: names of symbolic dimensions, "" where none
+  bool shape_known = false;            // false before inference for anything but inputs and constants
+  std::shared_ptr<const Tensor> data;  // constants
   bool is_constant() const { return data != nullptr; }
 };
 
@@ -54,24 +54,28 @@ struct Graph {
 
 using altrt::to_string;  // of types and shapes
 std::string to_string(const Graph& graph);
-/// Error(invalid_model) names node and field: dangling or duplicate names, cycles, wrong counts of inputs, duplicate outputs.
+/// Error(invalid_model) names node and field: dangling or duplicate names, cycles, wrong counts of inputs, duplicate
+/// outputs.
 void verify(const Graph& graph);
-/// Puts the nodes into topological order; a sorted graph keeps its order. Error(invalid_model) names the nodes of a cycle.
+/// Puts the nodes into topological order; a sorted graph keeps its order. Error(invalid_model) names the nodes of a
+/// cycle.
 Graph sort(Graph graph);
 /// All operator kinds with counts and whether they can run.
 std::vector<OperatorCount> operator_counts(const Graph& graph);
 
 // --- passes: Graph -> Graph ---
-/// Fixes symbolic dimensions of inputs by name of dimension and by input. Error(invalid_argument) names what is left open or contradicts.
+/// Fixes symbolic dimensions of inputs by name of dimension and by input. Error(invalid_argument) names what is left
+/// open or contradicts.
 Graph fix_shapes(Graph graph, const std::map<std::string, Shape>& input_shapes,
                  const std::map<std::string, int64_t>& dimensions);
-/// Infers every type and shape, evaluating shape arithmetic and folding nodes whose inputs are all constant as it goes (so that data-dependent
-/// shapes are known wherever they can be). Error(unsupported) names all operators that are missing in one message with counts.
-/// Folding refuses to make constants beyond 1 GiB.
+/// Infers every type and shape, evaluating shape arithmetic and folding nodes whose inputs are all constant as it goes
+/// (so that data-dependent shapes are known wherever they can be). Error(unsupported) names all operators that are
+/// missing in one message with counts. Folding refuses to make constants beyond 1 GiB.
 Graph infer_and_fold(Graph graph);
 /// Identity, Dropout (inference) and no-op casts, reshapes, transposes vanish; common subexpressions of constants too.
 Graph remove_no_ops(Graph graph);
-/// BatchNormalization (inference) after Conv, ConvTranspose, Gemm or MatMul with constant weights goes into the weights; elsewhere it becomes Mul and Add.
+/// BatchNormalization (inference) after Conv, ConvTranspose, Gemm or MatMul with constant weights goes into the
+/// weights; elsewhere it becomes Mul and Add.
 Graph fold_batch_norm(Graph graph);
 /// Nodes and values that no output needs vanish.
 Graph prune(Graph graph);
@@ -79,7 +83,8 @@ Graph prune(Graph graph);
 Graph simplify(Graph graph, const std::map<std::string, Shape>& input_shapes,
                const std::map<std::string, int64_t>& dimensions);
 
-/// Runs the graph with the reference evaluator, node by node. Needs a graph with known shapes. One tensor per graph output, in order.
+/// Runs the graph with the reference evaluator, node by node. Needs a graph with known shapes. One tensor per graph
+/// output, in order.
 std::vector<Tensor> evaluate(const Graph& graph, const std::vector<TensorView>& inputs);
 
 }  // namespace altrt::graph

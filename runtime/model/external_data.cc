@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -167,7 +168,7 @@ void ExternalData::read(const ExternalRange& range, void* to, uint64_t bytes, Re
   }
 }
 
-std::string read_file(const std::string& path, uint64_t limit) {
+FileBytes read_file(const std::string& path, uint64_t limit) {
   const auto fail = [&](const std::string& why, ErrorCode code = ErrorCode::io) {
     throw Error(code, path + ": " + why);
   };
@@ -181,16 +182,21 @@ std::string read_file(const std::string& path, uint64_t limit) {
     fail("has " + std::to_string(size) + " bytes, more than the limit of " + std::to_string(limit),
          ErrorCode::out_of_memory);
   }
-  std::string bytes(size, '\0');
+  FileBytes bytes;
+  try {
+    bytes.data = std::make_unique_for_overwrite<char[]>(size);
+  } catch (const std::bad_alloc&) {
+    fail("no memory for its " + std::to_string(size) + " bytes", ErrorCode::out_of_memory);
+  }
   uint64_t done = 0;
   while (done < size) {
-    const ssize_t got = ::read(file.descriptor(), bytes.data() + done, size - done);
+    const ssize_t got = ::read(file.descriptor(), bytes.data.get() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail("reading failed: " + reason(errno));
     if (got == 0) break;  // the file became shorter; its content is judged as it is
     done += static_cast<uint64_t>(got);
   }
-  bytes.resize(done);
+  bytes.size = done;
   return bytes;
 }
 

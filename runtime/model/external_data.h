@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,7 +64,14 @@ class ExternalData {
   std::map<std::string, Entry> files_;
 };
 
+/// The bytes of a file.
+struct FileBytes {
+  std::unique_ptr<char[]> data;
+  size_t size = 0;
+  operator std::string_view() const { return {data.get(), size}; }  // NOLINT(google-explicit-constructor)
+};
+
 /// Reads a regular file whole. Error(io) names path and reason; files beyond `limit` bytes are refused.
-std::string read_file(const std::string& path, uint64_t limit);
+FileBytes read_file(const std::string& path, uint64_t limit);
 
 }  // namespace altrt::model

@@ -1,6 +1,8 @@
 #include <altrt/error.h>
 #include <altrt/model.h>
 
+#include <new>
+#include <string_view>
 #include <utility>
 
 #include "runtime/graph/graph.h"
@@ -27,6 +29,14 @@ std::vector<ValueInfo> value_infos(const graph::Graph& graph, const std::vector<
   return result;
 }
 
+Model read(std::string_view bytes, const std::string& name, const std::string& external_data_folder) {
+  try {
+    return Model(std::make_shared<const graph::Graph>(model::read_onnx(bytes, name, external_data_folder)));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, name + ": no memory for the model");
+  }
+}
+
 }  // namespace
 
 Model::Model(std::shared_ptr<const graph::Graph> graph) : graph_(std::move(graph)) {
@@ -37,8 +47,8 @@ Model Model::load(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  const std::string bytes = model::read_file(path, model::kMaxModelBytes);
-  return Model(std::make_shared<const graph::Graph>(model::read_onnx(bytes, name, folder)));
+  const model::FileBytes bytes = model::read_file(path, model::kMaxModelBytes);
+  return read(bytes, name, folder);
 }
 
 Model Model::load(const void* data, size_t size, const std::string& external_data_folder, const std::string& name) {
@@ -47,7 +57,7 @@ Model Model::load(const void* data, size_t size, const std::string& external_dat
     throw Error(ErrorCode::out_of_memory, name + ": more than the 2 GiB of an ONNX file");
   }
   const std::string_view bytes(static_cast<const char*>(data), size);
-  return Model(std::make_shared<const graph::Graph>(model::read_onnx(bytes, name, external_data_folder)));
+  return read(bytes, name, external_data_folder);
 }
 
 const std::string& Model::name() const { return graph_->name; }

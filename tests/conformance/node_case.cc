@@ -31,7 +31,7 @@ Tensors read_tensors(const fs::path& folder, const std::string& kind, size_t cou
   Tensors tensors;
   for (size_t i = 0; i < count; ++i) {
     const std::string path = (folder / (kind + "_" + std::to_string(i) + ".pb")).string();
-    const std::string bytes = model::read_file(path, kMostBytes);
+    const model::FileBytes bytes = model::read_file(path, kMostBytes);
     model::ReadContext context(path, kMostBytes);
     const auto tensor = model::read_tensor(bytes, context, nullptr);
     context.finish();
