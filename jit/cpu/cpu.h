@@ -13,6 +13,7 @@ namespace altrt::jit::cpu {
 /// Makes machine code for a verified nest. Thread-safe: one LLVMContext and TargetMachine per call or per thread.
 /// Error(unsupported) if the nest is beyond the size caps (code_size: 600 instructions a block, 2,000 in all, after
 /// unrolling), Error(internal) if LLVM's verifier refuses the module.
+/// An argument that the kernel writes must overlap no other argument.
 KernelObject compile(const Nest& nest, const Target& target);
 /// Textual IR before and after the pass pipeline, and assembly, for `altrt inspect`.
 std::string llvm_ir(const Nest& nest, const Target& target);

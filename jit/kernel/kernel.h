@@ -8,9 +8,9 @@
 
 namespace altrt::jit {
 
-/// Every kernel of every provider. Runs tasks [first, last) of its flattened parallel range; starts no threads, allocates nothing.
-/// buffers: one pointer per argument, 64-byte aligned unless the argument belongs to the user. sizes: run-time extents. workspace: 64-byte aligned,
-/// `KernelObject::workspace_bytes`, private to the calling thread.
+/// Every kernel of every provider. Runs tasks [first, last) of its flattened parallel range; starts no threads,
+/// allocates nothing. buffers: one pointer per argument, 64-byte aligned unless the argument belongs to the user.
+/// sizes: run-time extents. workspace: 64-byte aligned, `KernelObject::workspace_bytes`, private to the calling thread.
 using KernelFunction = void (*)(const void* const* buffers, const int64_t* sizes, void* workspace, int64_t first,
                                 int64_t last);
 

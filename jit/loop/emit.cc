@@ -104,6 +104,9 @@ Exprs StageEmitter::store_index(size_t r, const BodyValues& values, const LoopSc
     return index;
   }
   const Storage& target = targets_[r];
+  for (const LayoutStep& step : target.layout.steps)
+    if (step.kind == LayoutKind::unfold)
+      refuse(stage_.name, "", "only the first output of a stage that is computed as a whole can be unfolded");
   Exprs logical;
   for (const Expr& e : stage_.store) logical.push_back(scope.simplify(substitute(e, values.axes)));
   for (size_t d = 0; d < logical.size() && !loops_.store.empty(); ++d) {

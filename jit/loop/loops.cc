@@ -331,6 +331,44 @@ void physical_loops(const Stage& stage, const Layout& layout, const Region& regi
   }
 }
 
+bool stores_more_than_once(const Layout& layout) {
+  return std::any_of(layout.steps.begin(), layout.steps.end(), [](const LayoutStep& s) { return s.kind == LayoutKind::unfold; });
+}
+
+/// A slice of a tensor (concat): one loop per physical dimension of the slice, if the slice consists of whole physical blocks.
+bool slice_loops(const Computation& c, const Stage& stage, const Layout& layout, StageLoops& loops) {
+  const std::vector<Extent>& whole = c.tensors[static_cast<size_t>(stage.outputs[0])].shape;
+  std::vector<Extent> slice;
+  std::vector<int64_t> offsets;
+  for (size_t d = 0; d < stage.axes.size() && stage.store.size() == stage.axes.size(); ++d) {
+    const LinearForm form = linear_form(stage.store[d]);
+    if (form.terms.size() != 1 || form.coefficient(stage.axes[d].name) != 1) return false;
+    slice.push_back(stage.axes[d].extent);
+    offsets.push_back(form.constant);
+  }
+  if (slice.size() != whole.size()) return false;
+  StageLoops candidate = loops;
+  try {
+    verify(layout, slice);
+    physical_loops(stage, layout, Region{{}, slice}, false, candidate);
+  } catch (const Error&) {
+    return false;  // the layout's blocks don't divide the slice
+  }
+  Ranges ranges;
+  for (const Loop& loop : candidate.order) ranges[loop.name] = {0, loop.extent.bound - 1};
+  const LogicalIndex logical = to_logical(layout, slice, candidate.store, ranges);
+  if (!simplify(logical.valid, ranges).is_int(1)) return false;
+  Exprs moved = candidate.axes;
+  for (size_t d = 0; d < moved.size(); ++d) moved[d] = moved[d] + offsets[d];
+  const Exprs store = to_physical(layout, whole, moved, ranges);
+  for (size_t i = 0; i < store.size(); ++i)
+    if (!linear_form(store[i] - candidate.store[i]).is_constant()) return false;
+  candidate.store = store;
+  candidate.writable_past.clear();
+  loops = candidate;
+  return true;
+}
+
 }  // namespace
 
 StageLoops build_loops(const Computation& c, const Stage& stage, const Layout& layout, const Region& region,
@@ -338,18 +376,19 @@ StageLoops build_loops(const Computation& c, const Stage& stage, const Layout& l
   StageLoops loops;
   loops.stage = stage.name;
   if (stores_identity(c, stage)) {
-    if (!stage.reduce.empty())
-      for (const LayoutStep& step : layout.steps)
-        if (step.kind == LayoutKind::unfold)
-          refuse(stage.name, "", "a reduction's output can't be unfolded (it would be computed more than once)");
+    if (!stage.reduce.empty() && stores_more_than_once(layout))
+      refuse(stage.name, "", "a reduction's output can't be unfolded (it would be computed more than once)");
     physical_loops(stage, layout, region, own_storage, loops);
     for (size_t i = 0; i < loops.axes.size() && !region.is_whole(); ++i) loops.axes[i] = region.base[i] + loops.axes[i];
   } else {
     if (!region.is_whole())
       refuse(stage.name, "compute_at", "the stage writes a part of a tensor that others write too");
-    for (const Axis& axis : stage.axes) {
-      add_initial(loops, axis.name, axis.extent, false);
-      loops.axes.push_back(variable(axis.name));
+    if (stores_more_than_once(layout)) refuse(stage.name, "", "a part of a tensor can't be stored unfolded");
+    if (!slice_loops(c, stage, layout, loops)) {
+      for (const Axis& axis : stage.axes) {
+        add_initial(loops, axis.name, axis.extent, false);
+        loops.axes.push_back(variable(axis.name));
+      }
     }
   }
   for (const Axis& axis : stage.reduce) add_initial(loops, axis.name, axis.extent, true);

@@ -13,6 +13,7 @@
 #include "jit/cpu/cpu.h"
 #include "runtime/base/buffer.h"
 #include "tests/jit_cpu/build.h"
+#include "tests/performance/peak.h"
 
 namespace {
 
@@ -50,32 +51,6 @@ class Runner {
   std::shared_ptr<LoadedKernel> kernel_;
   std::vector<altrt::base::AlignedBuffer> memory_;
   std::vector<const void*> pointers_;
-};
-
-/// GFLOP/s of nothing but independent fused multiply-adds.
-class Peak {
- public:
-  explicit Peak(const Target& target) : width_(12 * target.lanes) {
-    Nest nest;
-    nest.name = "peak";
-    const int x = add_buffer(&nest, "x", DataType::f32, {2});
-    const int y = add_buffer(&nest, "y", DataType::f32, {width_}, true);
-    const int acc = add_buffer(&nest, "acc", DataType::f32, {width_}, false, Scope::register_tile);
-    const Expr j = variable("j");
-    const Expr next = fma(at(nest, acc, {j}), at(nest, x, {0}), at(nest, x, {1}));
-    nest.body = {allocate(acc, {vector("j", width_, {store(acc, {j}, constant_float(DataType::f32, 0))}),
-                                serial("k", kSteps, {vector("j", width_, {store(acc, {j}, next)})}),
-                                vector("j", width_, {store(y, {j}, at(nest, acc, {j}))})})};
-    runner_ = std::make_unique<Runner>(nest, cpu::compile(nest, target));
-  }
-  double measure() const {
-    return 2.0 * static_cast<double>(width_ * kSteps) / least_time(100, [&] { runner_->run(1); }) * 1e-9;
-  }
-
- private:
-  static constexpr int64_t kSteps = 100000;
-  int64_t width_;
-  std::unique_ptr<Runner> runner_;
 };
 
 /// C[t][m][n] = sum over (tap, c) of A[tap][t*m + i][c] * B[tap][c][n]: the products of a convolution over 64 packed
@@ -136,8 +111,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   std::printf("%s\n", to_string(target).c_str());
-  const Peak peak(target);
-  double now = peak.measure();
+  double now = altrt::performance::fma_peak_gflops(target.lanes);
   std::printf("peak %.1f GFLOP/s\n", now);
   struct Shape {
     int64_t m, n;
@@ -148,7 +122,7 @@ int main(int argc, char** argv) {
                                    {14, 32}, {6, 48}, {8, 48},  {9, 48},  {4, 64}, {6, 64},  {5, 64}};
   for (const Shape& s : target.lanes == 16 ? wide : narrow) {
     for (int64_t unroll : {1, 2, 4, 8}) {
-      now = std::max(now, peak.measure());
+      now = std::max(now, altrt::performance::fma_peak_gflops(target.lanes));
       measure(target, s.m, s.n, unroll, now);
     }
   }
