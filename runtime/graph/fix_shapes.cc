@@ -12,6 +12,8 @@ namespace {
 
 using base::quoted;
 
+std::string symbol(const Value& value, size_t i) { return i < value.symbols.size() ? value.symbols[i] : ""; }
+
 // The dimensions' values as they become known, each with where it comes from for messages.
 class Dimensions {
  public:
@@ -20,7 +22,7 @@ class Dimensions {
     for (const int input : graph.inputs) {
       const Value& value = graph.values[input];
       for (size_t i = 0; i < value.shape.size(); ++i) {
-        if (value.shape[i] < 0) known.insert(value.symbols[i]);
+        if (value.shape[i] < 0) known.insert(symbol(value, i));
       }
     }
     for (const auto& [name, extent] : given) {
@@ -72,7 +74,7 @@ void apply_input_shape(Value& value, const Shape& shape, Dimensions& dimensions)
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] < 0) dimensions.fail(source + " is " + to_string(shape));
     if (value.shape[i] < 0) {
-      dimensions.set(value.symbols[i], shape[i], source);
+      dimensions.set(symbol(value, i), shape[i], source);
       value.shape[i] = shape[i];
     } else if (value.shape[i] != shape[i]) {
       dimensions.fail(source + " is " + to_string(shape) + ", the model fixes " + to_string(value.shape));
@@ -85,9 +87,9 @@ void resolve(Value& value, const Dimensions& dimensions, std::string& open) {
   const auto add = [&](const std::string& text) { open += (open.empty() ? "" : ", ") + text; };
   if (!value.shape_known) return add("the rank of input " + quoted(value.name));
   for (size_t i = 0; i < value.shape.size(); ++i) {
-    if (value.shape[i] < 0) value.shape[i] = dimensions.find(value.symbols[i]);
+    if (value.shape[i] < 0) value.shape[i] = dimensions.find(symbol(value, i));
     if (value.shape[i] < 0) {
-      add((value.symbols[i].empty() ? "dimension " + std::to_string(i) : quoted(value.symbols[i])) + " of input " +
+      add((symbol(value, i).empty() ? "dimension " + std::to_string(i) : quoted(symbol(value, i))) + " of input " +
           quoted(value.name));
     }
   }

@@ -16,11 +16,18 @@ namespace {
 
 constexpr uint64_t kMostValueBytes = uint64_t{64} << 30;  // of any one value
 constexpr uint64_t kMostFoldedBytes = uint64_t{1} << 30;  // of all constants made by folding
-constexpr double kMostFoldedWork = 1 << 28;               // points of iteration of all folding together
+// Points of iteration that all folding may take together: in proportion to the weights, so that a small file cannot
+// cost much time.
+constexpr double kFoldedWorkBase = 1 << 24;
+constexpr double kFoldedWorkPerElement = 16;
 
 class Folding {
  public:
-  explicit Folding(Graph& graph) : graph_(graph) {}
+  explicit Folding(Graph& graph) : graph_(graph), work_left_(kFoldedWorkBase) {
+    for (const Value& value : graph.values) {
+      if (value.is_constant()) work_left_ += kFoldedWorkPerElement * static_cast<double>(element_count(value.shape));
+    }
+  }
 
   void run() {
     std::vector<Node> left;
@@ -96,8 +103,8 @@ class Folding {
     std::vector<Tensor> tensors;
     if (!run_move(info, results, inputs, tensors)) {
       const double work = op.host ? static_cast<double>(bytes) : evaluation_work(node_computation(info, op, results));
-      if (work > kMostFoldedWork - folded_work_) return false;
-      folded_work_ += work;
+      if (work > work_left_) return false;
+      work_left_ -= work;
       tensors = run_node(info, op, results, inputs);
     }
     folded_bytes_ += bytes;
@@ -110,7 +117,7 @@ class Folding {
 
   Graph& graph_;
   uint64_t folded_bytes_ = 0;
-  double folded_work_ = 0;
+  double work_left_;
 };
 
 }  // namespace
