@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "jit/loop/loops.h"
+
 namespace altrt::jit {
 
 const Layout& layout_of(const Computation& c, int tensor, const Layouts& layouts) {
@@ -10,50 +12,12 @@ const Layout& layout_of(const Computation& c, int tensor, const Layouts& layouts
   return it == layouts.end() ? plain : it->second;
 }
 
-namespace {
-
-bool stores_at_axes(const Stage& stage) {
-  if (stage.store.size() != stage.axes.size()) return false;
-  for (size_t i = 0; i < stage.axes.size(); ++i) {
-    if (!stage.store[i].is(ExprKind::variable) || stage.store[i]->name != stage.axes[i].name) return false;
-  }
-  return true;
-}
-
-// Padding with a value that no later primitive moves: loops stay inside it.
-int64_t border_of(const Layout& layout, size_t step) {
-  const LayoutStep& pad = layout.steps[step];
-  for (size_t later = step + 1; later < layout.steps.size(); ++later) {
-    if (layout.steps[later].kind != LayoutKind::pad) return 0;
-  }
-  return pad.fill ? pad.lo + pad.hi : 0;
-}
-
-}  // namespace
-
 std::vector<LoopInfo> stage_loops(const Computation& c, const Stage& stage, const Layouts& layouts) {
+  const Region whole{{}, c.tensors[stage.outputs[0]].shape};
+  const StageLoops initial = build_loops(c, stage, layout_of(c, stage.outputs[0], layouts), whole, false, {});
   std::vector<LoopInfo> loops;
-  if (stores_at_axes(stage)) {
-    const Layout& layout = layout_of(c, stage.outputs[0], layouts);
-    std::vector<std::string> names;
-    for (const Axis& axis : stage.axes) names.push_back(axis.name);
-    const std::vector<std::string> physical = physical_names(layout, names);
-    const std::vector<Extent> shape = physical_shape(layout, c.tensors[stage.outputs[0]].shape);
-    for (size_t i = 0; i < shape.size(); ++i) {
-      loops.push_back({physical[i], shape[i].bound, shape[i].is_symbolic(), false});
-    }
-    for (size_t s = 0; s < layout.steps.size(); ++s) {
-      const LayoutStep& step = layout.steps[s];
-      if (step.kind == LayoutKind::pad) loops[step.dim].extent -= border_of(layout, s);
-    }
-  } else {
-    for (const Axis& axis : stage.axes) {
-      loops.push_back({axis.name, axis.extent.bound, axis.extent.is_symbolic(), false});
-    }
-  }
-  for (const Axis& axis : stage.reduce) {
-    loops.push_back({axis.name, axis.extent.bound, axis.extent.is_symbolic(), true});
-  }
+  for (const Loop& loop : initial.order)
+    loops.push_back({loop.name, loop.extent.bound, loop.extent.is_symbolic(), loop.reduction});
   return loops;
 }
 

@@ -332,10 +332,12 @@ void physical_loops(const Stage& stage, const Layout& layout, const Region& regi
 }
 
 bool stores_more_than_once(const Layout& layout) {
-  return std::any_of(layout.steps.begin(), layout.steps.end(), [](const LayoutStep& s) { return s.kind == LayoutKind::unfold; });
+  return std::any_of(layout.steps.begin(), layout.steps.end(),
+                     [](const LayoutStep& s) { return s.kind == LayoutKind::unfold; });
 }
 
-/// A slice of a tensor (concat): one loop per physical dimension of the slice, if the slice consists of whole physical blocks.
+/// A slice of a tensor (concat): one loop per physical dimension of the slice, if the slice consists of whole physical
+/// blocks.
 bool slice_loops(const Computation& c, const Stage& stage, const Layout& layout, StageLoops& loops) {
   const std::vector<Extent>& whole = c.tensors[static_cast<size_t>(stage.outputs[0])].shape;
   std::vector<Extent> slice;
