@@ -24,10 +24,19 @@ StageSchedule schedule_stage(const Computation& c, int number, const Layouts& la
   return stage.reduce.empty() ? schedule_map(c, stage, layouts, target) : schedule_reduction(c, stage, layouts, target);
 }
 
+bool has_winograd_template(const Computation& c, const Layouts& layouts) {
+  if (!is_winograd(c)) return false;
+  const Stage& out = c.stages[c.readers(c.find_tensor("winograd_s"))[0]];
+  return channel_block(layout_of(c, out.outputs[0], layouts)) > 1;
+}
+
 }  // namespace
 
 Schedule default_schedule(const Computation& c, const Layouts& layouts, const Target& target) {
   Schedule schedule;
+  if (has_winograd_template(c, layouts)) {
+    return schedule_winograd(c, layouts, target, default_winograd(c, layouts, target));
+  }
   if (c.stages.size() > 1 && schedule_rows(c, layouts, target, schedule)) return schedule;
   for (size_t i = 0; i < c.stages.size(); ++i) {
     schedule[c.stages[i].name] = schedule_stage(c, static_cast<int>(i), layouts, target);
@@ -37,6 +46,10 @@ Schedule default_schedule(const Computation& c, const Layouts& layouts, const Ta
 
 Layouts default_layouts(const Computation& c, const Target& target, const FixedLayouts& fixed) {
   Layouts layouts = fixed;
+  if (has_winograd_template(c, layouts)) {
+    layout_winograd(c, default_winograd(c, layouts, target), layouts);
+    return layouts;
+  }
   if (c.anchor.stage < 0 || c.anchor.weights < 0) return layouts;
   const TensorDecl& weights = c.tensors[c.anchor.weights];
   if (weights.role != Role::constant || layouts.count(weights.name)) return layouts;

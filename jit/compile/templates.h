@@ -37,6 +37,15 @@ struct MatmulParameters {
   bool operator==(const MatmulParameters&) const = default;
 };
 
+/// Winograd convolution in two dimensions.
+struct WinogradParameters {
+  int64_t blocks = 1;    // output channel blocks side by side in the products' tile
+  int64_t unroll = 4;    // input channels unrolled
+  bool by_rows = false;  // everything for one row of tiles at a time; else one block of output channels at a time
+
+  bool operator==(const WinogradParameters&) const = default;
+};
+
 ConvParameters default_conv(const Computation& c, const Layouts& layouts, const Target& target);
 WindowParameters default_window(const Computation& c, const Layouts& layouts, const Target& target);
 MatmulParameters default_matmul(const Target& target, int64_t m, int64_t n);
@@ -73,6 +82,14 @@ StageSchedule schedule_matmul(const Computation& c, const Layouts& layouts, cons
 StageSchedule schedule_map(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target);
 StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
                                  const Target& target);
+/// A Computation made by winograd() from a two-dimensional convolution.
+bool is_winograd(const Computation& c);
+WinogradParameters default_winograd(const Computation& c, const Layouts& layouts, const Target& target);
+/// Layouts of the transformed tensors; the output's must be channel-blocked.
+void layout_winograd(const Computation& c, const WinogradParameters& parameters, Layouts& layouts);
+Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const Target& target,
+                           const WinogradParameters& parameters);
+
 /// All stages of a softmax- or normalisation-like group at one row loop; false if the group is not of that form.
 bool schedule_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule);
 
