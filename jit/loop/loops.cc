@@ -12,12 +12,33 @@ void refuse(const std::string& stage, const std::string& step, const std::string
   throw Error(ErrorCode::invalid_argument, "stage " + stage + (step.empty() ? "" : ", " + step) + ": " + reason);
 }
 
+namespace {
+
+std::vector<Segment> segments_of(int64_t extent, int64_t factor, Tail tail) {
+  const int64_t blocks = (extent + factor - 1) / factor;
+  std::vector<Segment> segments;
+  if (tail == Tail::peel) {
+    segments = {{0, extent / factor, factor, factor, 0}, {extent / factor, 1, extent % factor, factor, 0}};
+  } else if (tail == Tail::balance) {
+    const int64_t small = extent / blocks, more = extent % blocks;
+    segments = {{0, more, small + 1, small + 1, 0}, {more, blocks - more, small, small, more}};
+  } else {
+    segments = {{0, blocks, factor, factor, 0}};
+  }
+  std::erase_if(segments, [](const Segment& s) { return s.count == 0 || s.inner == 0; });
+  return segments;
+}
+
+}  // namespace
+
 Expr StageLoops::value(const std::string& loop, const LoopScope& scope) const {
   if (const auto found = scope.values.find(loop); found != scope.values.end()) return found->second;
   if (const auto found = splits.find(loop); found != splits.end()) {
     const SplitRecord& split = found->second;
+    if (split.has_tail && !is_settled(loop, scope)) return variable(loop);
+    const std::vector<Segment> segments = segments_at(split, scope);
     size_t segment = 0;
-    if (split.segments.size() > 1) {
+    if (segments.size() > 1) {
       const auto chosen = scope.segments.find(loop);
       if (chosen == scope.segments.end()) return variable(loop);
       segment = static_cast<size_t>(chosen->second);
@@ -25,7 +46,7 @@ Expr StageLoops::value(const std::string& loop, const LoopScope& scope) const {
     const Expr outer = value(split.outer, scope), inner = value(split.inner, scope);
     if (split.tail == Tail::overlap && split.extent % split.factor != 0)
       return min(outer * split.factor, Expr(split.extent - split.factor)) + inner;
-    return outer * split.segments[segment].stride + split.segments[segment].base + inner;
+    return outer * segments[segment].stride + segments[segment].base + inner;
   }
   if (const auto found = fuses.find(loop); found != fuses.end()) {
     const FuseRecord& fuse = found->second;
@@ -42,12 +63,35 @@ Expr StageLoops::resolve(const Expr& e, const LoopScope& scope) const {
 }
 
 Extent StageLoops::extent_of(const Loop& loop, const LoopScope& scope) const {
-  for (const auto& [source, split] : splits) {
-    if (split.inner != loop.name || split.segments.size() < 2) continue;
-    const auto chosen = scope.segments.find(source);
-    if (chosen != scope.segments.end()) return split.segments[static_cast<size_t>(chosen->second)].inner;
+  return loop.extent.is_symbolic() ? loop.extent : Extent(extent_at(loop.name, scope));
+}
+
+int64_t StageLoops::extent_at(const std::string& loop, const LoopScope& scope) const {
+  const auto outer = outer_of.find(loop), inner = inner_of.find(loop);
+  if (outer == outer_of.end() && inner == inner_of.end()) return extents.at(loop);
+  const std::string& source = outer != outer_of.end() ? outer->second : inner->second;
+  if (!is_settled(source, scope)) return extents.at(loop);
+  const std::vector<Segment> segments = segments_at(splits.at(source), scope);
+  if (outer != outer_of.end()) {
+    int64_t blocks = 0;
+    for (const Segment& s : segments) blocks += s.count;
+    return blocks;
   }
-  return loop.extent;
+  const auto chosen = scope.segments.find(source);
+  if (segments.size() == 1) return segments[0].inner;
+  return chosen == scope.segments.end() ? extents.at(loop) : segments[static_cast<size_t>(chosen->second)].inner;
+}
+
+std::vector<Segment> StageLoops::segments_at(const SplitRecord& split, const LoopScope& scope) const {
+  return segments_of(extent_at(split.source, scope), split.factor, split.tail);
+}
+
+bool StageLoops::is_settled(const std::string& loop, const LoopScope& scope) const {
+  if (const auto outer = outer_of.find(loop); outer != outer_of.end()) return is_settled(outer->second, scope);
+  const auto inner = inner_of.find(loop);
+  if (inner == inner_of.end()) return true;
+  if (!is_settled(inner->second, scope)) return false;
+  return segments_at(splits.at(inner->second), scope).size() == 1 || scope.segments.count(inner->second);
 }
 
 bool StageLoops::is_entered(const std::string& loop, const LoopScope& scope) const {
@@ -58,10 +102,11 @@ bool StageLoops::is_entered(const std::string& loop, const LoopScope& scope) con
   return false;
 }
 
-const SplitRecord* StageLoops::segmented_by(const std::string& outer) const {
-  for (const auto& [source, split] : splits)
-    if (split.outer == outer && split.segments.size() > 1) return &split;
-  return nullptr;
+const SplitRecord* StageLoops::segmented_by(const std::string& outer, const LoopScope& scope) const {
+  const auto source = outer_of.find(outer);
+  if (source == outer_of.end() || !is_settled(source->second, scope)) return nullptr;
+  const SplitRecord& split = splits.at(source->second);
+  return segments_at(split, scope).size() > 1 ? &split : nullptr;
 }
 
 bool StageLoops::depends(const std::string& loop, const std::string& name) const {
@@ -97,21 +142,6 @@ bool stores_identity(const Computation& c, const Stage& stage) {
 
 namespace {
 
-std::vector<Segment> segments_of(int64_t extent, int64_t factor, Tail tail) {
-  const int64_t blocks = (extent + factor - 1) / factor;
-  std::vector<Segment> segments;
-  if (tail == Tail::peel) {
-    segments = {{0, extent / factor, factor, factor, 0}, {extent / factor, 1, extent % factor, factor, 0}};
-  } else if (tail == Tail::balance) {
-    const int64_t small = extent / blocks, more = extent % blocks;
-    segments = {{0, more, small + 1, small + 1, 0}, {more, blocks - more, small, small, more}};
-  } else {
-    segments = {{0, blocks, factor, factor, 0}};
-  }
-  std::erase_if(segments, [](const Segment& s) { return s.count == 0 || s.inner == 0; });
-  return segments;
-}
-
 /// Applies schedule steps to the ordered loops of one stage.
 class Builder {
  public:
@@ -146,17 +176,15 @@ class Builder {
       if (loop.kind == LoopKind::vector && i + 1 != loops_.order.size())
         fail("vector loop " + loop.name + " is not the innermost loop");
       if (!loop.parallel) continue;
+      if (variants(loop.name).size() > 1) fail("parallel loop " + loop.name + " has blocks of different sizes");
       if (!is_root) fail("parallel loop " + loop.name + " of a stage that is computed at another's loop");
       if (i > 0 && !loops_.order[i - 1].parallel) fail("parallel loop " + loop.name + " is not outermost");
       if (loop.reduction) fail("parallel loop " + loop.name + " is a reduction");
       if (loop.kind != LoopKind::serial) fail("parallel loop " + loop.name + " is unrolled or vectorised too");
     }
     for (const auto& [source, split] : loops_.splits) {
-      if (split.segments.size() < 2) continue;
-      if (loops_.order[loops_.position(split.inner)].parallel)
-        fail("parallel loop " + split.inner + " has blocks of different sizes");
-      const size_t inner = loops_.position(split.inner);
-      for (size_t i = inner; i < loops_.order.size(); ++i)
+      if (variants(split.inner).size() < 2) continue;
+      for (size_t i = first_of(split.inner); i < loops_.order.size(); ++i)
         if (loops_.depends(split.outer, loops_.order[i].name))
           fail("loop " + split.inner + " has a tail and must stay inside " + loops_.order[i].name);
       if (loops_.order[last_of(split.outer)].kind == LoopKind::vector)
@@ -183,14 +211,18 @@ class Builder {
     if (loop.kind != LoopKind::serial || loop.parallel)
       fail("loop " + loop.name + " is parallel, unrolled or vectorised already");
     if (loop.extent.is_symbolic()) fail("loop " + loop.name + " has a run-time extent");
-    for (const auto& [source, split] : loops_.splits)
-      if (split.inner == loop.name && split.segments.size() > 1)
-        fail("extent of loop " + loop.name + " varies with its tail");
   }
 
-  void add(const std::string& name, int64_t extent) {
+  /// The extents that a loop takes, in the blocks of the splits it comes from.
+  std::set<int64_t> variants(const std::string& loop) const {
+    const auto found = variants_.find(loop);
+    return found == variants_.end() ? std::set<int64_t>{loops_.extents.at(loop)} : found->second;
+  }
+
+  void add(const std::string& name, const std::set<int64_t>& extents) {
     if (loops_.extents.count(name)) fail("loop name " + name + " is taken");
-    loops_.extents[name] = extent;
+    loops_.extents[name] = *extents.rbegin();
+    variants_[name] = extents;
   }
 
   void split(const LoopStep& step) {
@@ -203,23 +235,33 @@ class Builder {
     record.factor = step.factor;
     record.tail = step.tail;
     record.reduction = loop.reduction;
-    check_tail(record);
-    record.segments = segments_of(extent, step.factor, step.tail);
-    int64_t blocks = 0, largest = 0;
-    for (const Segment& s : record.segments) {
-      blocks += s.count;
-      largest = std::max(largest, s.inner);
+    std::set<int64_t> blocks, sizes;
+    for (const int64_t variant : variants(loop.name)) {
+      record.has_tail = record.has_tail || variant != extent;
+      check_tail(record, variant);
+      const std::vector<Segment> segments = segments_of(variant, step.factor, step.tail);
+      record.has_tail = record.has_tail || segments.size() > 1;
+      int64_t count = 0;
+      for (const Segment& s : segments) {
+        count += s.count;
+        sizes.insert(s.inner);
+      }
+      blocks.insert(count);
     }
     add(record.outer, blocks);
-    add(record.inner, largest);
+    add(record.inner, sizes);
+    loops_.outer_of[record.outer] = loop.name;
+    loops_.inner_of[record.inner] = loop.name;
     const auto at = loops_.order.begin() + static_cast<std::ptrdiff_t>(loops_.position(loop.name));
-    *at = Loop{.name = record.outer, .extent = blocks, .reduction = loop.reduction};
-    loops_.order.insert(at + 1, Loop{.name = record.inner, .extent = largest, .reduction = loop.reduction});
+    *at = Loop{.name = record.outer, .extent = *blocks.rbegin(), .reduction = loop.reduction};
+    loops_.order.insert(at + 1, Loop{.name = record.inner, .extent = *sizes.rbegin(), .reduction = loop.reduction});
     loops_.splits[loop.name] = record;
   }
 
-  void check_tail(const SplitRecord& split) const {
-    if (split.extent % split.factor == 0) return;
+  void check_tail(const SplitRecord& split, int64_t extent) const {
+    if (extent % split.factor == 0) return;
+    if (split.tail == Tail::overlap || split.tail == Tail::pad)
+      if (variants(split.source).size() > 1) fail("extent of loop " + split.source + " varies with its tail");
     if (split.tail == Tail::overlap) {
       if (split.reduction) fail("a reduction can't repeat work");
       if (split.extent < split.factor) fail("extent " + std::to_string(split.extent) + " is below the factor");
@@ -242,13 +284,15 @@ class Builder {
     const Loop first = find(first_name), second = find(second_name);
     require_plain(first);
     require_plain(second);
+    for (const Loop& loop : {first, second})
+      if (variants(loop.name).size() > 1) fail("extent of loop " + loop.name + " varies with its tail");
     if (first.reduction != second.reduction) fail("a spatial loop and a reduction");
     const size_t at = loops_.position(first_name);
     if (loops_.position(second_name) != at + 1)
       fail("loops " + first_name + " and " + second_name + " are not adjacent");
     FuseRecord record{first_name + "*" + second_name, first_name, second_name, second.extent.bound};
     const int64_t extent = first.extent.bound * second.extent.bound;
-    add(record.name, extent);
+    add(record.name, {extent});
     loops_.order[at] = Loop{.name = record.name, .extent = extent, .reduction = first.reduction};
     loops_.order.erase(loops_.order.begin() + static_cast<std::ptrdiff_t>(at) + 1);
     loops_.fuses[first_name] = record;
@@ -285,6 +329,12 @@ class Builder {
                           [](const Loop& l) { return !l.extent.is_symbolic() && l.extent.bound == 1; });
   }
 
+  size_t first_of(const std::string& loop) const {
+    size_t first = 0;
+    while (!loops_.depends(loop, loops_.order[first].name)) ++first;
+    return first;
+  }
+
   size_t last_of(const std::string& loop) const {
     size_t last = 0;
     for (size_t i = 0; i < loops_.order.size(); ++i)
@@ -293,6 +343,7 @@ class Builder {
   }
 
   StageLoops& loops_;
+  std::map<std::string, std::set<int64_t>> variants_;
   std::string step_;
 };
 

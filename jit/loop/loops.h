@@ -47,7 +47,7 @@ struct SplitRecord {
   int64_t extent = 0, factor = 0;
   Tail tail = Tail::peel;
   bool reduction = false;
-  std::vector<Segment> segments = {};  // one, or two where a peeled or balanced tail differs
+  bool has_tail = false;  // its blocks may differ in size
 };
 
 struct FuseRecord {
@@ -57,11 +57,12 @@ struct FuseRecord {
 
 struct StageLoops {
   std::string stage;
-  std::vector<Loop> order;                    // outermost first
-  std::map<std::string, SplitRecord> splits;  // by source
-  std::map<std::string, FuseRecord> fuses;    // by each of the two sources
-  std::map<std::string, int64_t> extents;     // of every loop that ever was, reductions and spatial
-  Exprs axes;                                 // value of each stage axis over initial loops (and the region's base)
+  std::vector<Loop> order;                                // outermost first
+  std::map<std::string, SplitRecord> splits;              // by source
+  std::map<std::string, FuseRecord> fuses;                // by each of the two sources
+  std::map<std::string, int64_t> extents;                 // of every loop that ever was: the largest
+  std::map<std::string, std::string> outer_of, inner_of;  // loop made by a split -> the split's source
+  Exprs axes;   // value of each stage axis over initial loops (and the region's base)
   Exprs store;  // physical indices of the first output over initial loops; empty where the store is not the identity
   Expr guard;   // over initial loops: where the store may happen (filled padding inside a split is not written); absent
                 // = everywhere
@@ -73,12 +74,18 @@ struct StageLoops {
   Expr value(const std::string& loop, const LoopScope& scope) const;
   /// Every variable of `e` that is a loop of this stage replaced by its value.
   Expr resolve(const Expr& e, const LoopScope& scope) const;
-  /// The loop's extent here; depends on the segment for inner loops.
+  /// The loop's extent here: inner loops of a split with a tail, and what is made of them, depend on the segment. The
+  /// largest where that isn't known.
   Extent extent_of(const Loop& loop, const LoopScope& scope) const;
+  int64_t extent_at(const std::string& loop, const LoopScope& scope) const;
+  /// One segment, or two where a peeled or balanced tail differs.
+  std::vector<Segment> segments_at(const SplitRecord& split, const LoopScope& scope) const;
+  /// The extent of `loop` is known in this scope.
+  bool is_settled(const std::string& loop, const LoopScope& scope) const;
   /// All loops on which `loop` depends have been entered.
   bool is_entered(const std::string& loop, const LoopScope& scope) const;
-  /// The split whose outer loop this is, with two segments; nullptr if none.
-  const SplitRecord* segmented_by(const std::string& outer) const;
+  /// The split whose outer loop this is, with two segments here; nullptr if none.
+  const SplitRecord* segmented_by(const std::string& outer, const LoopScope& scope) const;
   /// The value of `loop` depends on that of the final loop `name`.
   bool depends(const std::string& loop, const std::string& name) const;
   size_t position(const std::string& loop) const;    // order.size() if absent

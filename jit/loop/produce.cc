@@ -143,6 +143,8 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
   std::map<int, std::vector<Storage>> targets;
   const auto bind = [&](int producer, Storages& storages) {
     targets[producer] = allocate_region(producer, regions.at(producer));
+    // Rows that roll in are stored element by element, without their layout's padding.
+    for (Storage& target : targets[producer]) target.elements_only |= &storages == &place.held;
     for (size_t r = 0; r < targets[producer].size(); ++r) {
       storages[group_.stage(producer).outputs[r]] = targets[producer][r];
       buffers.push_back(targets[producer][r].buffer);
@@ -171,7 +173,8 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
       place.storages[output] = storage.back();
     }
     const Loop& rolling = loops_.order[position];
-    const bool can_roll = !rolling.parallel && rolling.kind == LoopKind::serial && !loops_.segmented_by(loop);
+    const bool can_roll =
+        !rolling.parallel && rolling.kind == LoopKind::serial && !loops_.segmented_by(loop, place.scope);
     const auto later = can_roll ? new_part(region, loop) : std::nullopt;
     if (!later) refuse(group_.stage(producer).name, "hold_at", "the region does not roll along loop " + loop);
     const Expr at_start = place.scope.simplify(eq(loops_.value(loop, place.scope), Expr(0)));

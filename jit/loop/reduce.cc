@@ -117,9 +117,8 @@ Stmts StageEmitter::update(const Cells& cells, const Place& place) {
   // Masked lanes keep their state.
   std::vector<Expr> conditions;
   for (const auto& [source, split] : loops_.splits)
-    if (split.reduction && split.tail == Tail::mask && split.extent % split.factor != 0 &&
-        !place.scope.guarded.count(source))
-      conditions.push_back(lt(loops_.value(source, place.scope), Expr(split.extent)));
+    if (split.reduction && split.tail == Tail::mask && !place.scope.guarded.count(source))
+      conditions.push_back(lt(loops_.value(source, place.scope), Expr(loops_.extent_at(source, place.scope))));
   const Expr condition = place.scope.simplify(conjunction(conditions));
   Exprs updated;
   for (size_t k = 0; k < stage_.state.size(); ++k) {

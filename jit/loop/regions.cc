@@ -84,11 +84,7 @@ AxisView view_of_loops(const StageLoops& loops, const Stage& stage, const LoopSc
   for (size_t i = 0; i < stage.axes.size(); ++i) view.values[stage.axes[i].name] = loops.resolve(loops.axes[i], scope);
   for (const Axis& axis : stage.reduce) view.values[axis.name] = loops.value(axis.name, scope);
   for (const auto& [name, extent] : loops.extents) {
-    if (scope.values.count(name)) continue;
-    int64_t here = extent;
-    const size_t at = loops.position(name);
-    if (at < loops.order.size()) here = loops.extent_of(loops.order[at], scope).bound;
-    view.inner[name] = {0, here - 1};
+    if (!scope.values.count(name)) view.inner[name] = {0, std::min(extent, loops.extent_at(name, scope)) - 1};
   }
   return view;
 }

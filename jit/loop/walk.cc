@@ -16,16 +16,16 @@ Expr extent_expr(const Extent& extent) {
 Stmts StageEmitter::walk(const Walk& w, size_t i, Place place) {
   if (i == w.loops.size()) return w.leaf(place);
   const Loop& loop = loops_.order[w.loops[i]];
-  const SplitRecord* split = loops_.segmented_by(loop.name);
+  const SplitRecord* split = loops_.segmented_by(loop.name, place.scope);
   const bool is_open = split && !place.scope.segments.count(split->source);
   if (!is_open || loop.parallel) return enter(w, i, std::move(place), loop, 0, loops_.extent_of(loop, place.scope));
   // Blocks of two sizes: the loop runs once over the blocks of each.
   Stmts stmts;
-  for (size_t k = 0; k < split->segments.size(); ++k) {
+  const std::vector<Segment> segments = loops_.segments_at(*split, place.scope);
+  for (size_t k = 0; k < segments.size(); ++k) {
     Place part = place;
     part.scope.segments[split->source] = static_cast<int>(k);
-    stmts = concatenate(std::move(stmts),
-                        enter(w, i, std::move(part), loop, split->segments[k].first, split->segments[k].count));
+    stmts = concatenate(std::move(stmts), enter(w, i, std::move(part), loop, segments[k].first, segments[k].count));
   }
   return stmts;
 }
@@ -46,7 +46,9 @@ Stmts StageEmitter::enter(const Walk& w, size_t i, Place place, const Loop& loop
 
 /// Whether the predicate of a masked split is tested on entering `loop`.
 bool StageEmitter::guards(const Walk& w, const Loop& loop, const SplitRecord& split, const LoopScope& scope) const {
-  if (split.tail != Tail::mask || split.extent % split.factor == 0 || scope.guarded.count(split.source)) return false;
+  if (split.tail != Tail::mask || scope.guarded.count(split.source)) return false;
+  if (!loops_.is_settled(split.source, scope) || loops_.extent_at(split.source, scope) % split.factor == 0)
+    return false;
   if (!loops_.depends(split.source, loop.name) || !loops_.is_entered(split.source, scope)) return false;
   if (w.phase == Phase::cells) return false;
   if (split.reduction) return loop.kind != LoopKind::vector;  // lanes are selected in the update
@@ -56,10 +58,10 @@ bool StageEmitter::guards(const Walk& w, const Loop& loop, const SplitRecord& sp
 Stmts StageEmitter::entered(const Walk& w, size_t i, const Place& place) {
   const Loop& loop = loops_.order[w.loops[i]];
   for (const auto& [source, split] : loops_.splits) {
-    if (split.segments.size() < 2 || place.scope.segments.count(source) || !loops_.is_entered(split.outer, place.scope))
-      continue;
-    const Expr condition =
-        place.scope.simplify(lt(loops_.value(split.outer, place.scope), Expr(split.segments[0].count)));
+    if (!split.has_tail || place.scope.segments.count(source) || !loops_.is_settled(source, place.scope)) continue;
+    const std::vector<Segment> segments = loops_.segments_at(split, place.scope);
+    if (segments.size() < 2 || !loops_.is_entered(split.outer, place.scope)) continue;
+    const Expr condition = place.scope.simplify(lt(loops_.value(split.outer, place.scope), Expr(segments[0].count)));
     Place first = place, second = place;
     first.scope.segments[source] = 0;
     second.scope.segments[source] = 1;
@@ -70,7 +72,8 @@ Stmts StageEmitter::entered(const Walk& w, size_t i, const Place& place) {
   }
   for (const auto& [source, split] : loops_.splits) {
     if (!guards(w, loop, split, place.scope)) continue;
-    const Expr condition = place.scope.simplify(lt(loops_.value(source, place.scope), Expr(split.extent)));
+    const Expr condition =
+        place.scope.simplify(lt(loops_.value(source, place.scope), Expr(loops_.extent_at(source, place.scope))));
     Place inside = place;
     inside.scope.guarded.insert(source);
     if (condition.is_int(1)) return entered(w, i, inside);
