@@ -4,6 +4,7 @@
 #include <altrt/session.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -21,7 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kFolder = "/usr/share/libonnx-testdata/data/node";
+const fs::path kFolder = "/usr/share/libonnx-testdata/data";
+constexpr std::array kSets{"node", "pytorch-converted", "pytorch-operator", "simple"};
 constexpr uint64_t kMostBytes = uint64_t{1} << 28;
 constexpr double kRelative = 1e-3, kAbsolute = 1e-7;  // ONNX's own for its back-end tests
 
@@ -47,7 +49,7 @@ graph::Graph with_constants(graph::Graph graph, Tensors& inputs) {
   Tensors left_inputs;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const bool integers = inputs[i].type() == DataType::i64 || inputs[i].type() == DataType::i32;
-    if (inputs[i].shape().size() > 1 || (i == 0 && !integers)) {
+    if (inputs[i].shape().size() > 1 || (i == 0 && !integers && !inputs[i].shape().empty())) {
       left.push_back(graph.inputs[i]);
       left_inputs.push_back(std::move(inputs[i]));
       continue;
@@ -158,9 +160,11 @@ std::string Outcome::text() const {
 
 std::vector<std::string> all_cases() {
   std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(kFolder, error)) {
-    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+  for (const std::string set : kSets) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(kFolder / set, error)) {
+      if (entry.is_directory()) names.push_back(set + "/" + entry.path().filename().string());
+    }
   }
   std::sort(names.begin(), names.end());
   return names;

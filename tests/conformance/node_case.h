@@ -1,4 +1,4 @@
-// One of ONNX's node tests: a model of one operator (or a few) with inputs and expected outputs.
+// One of ONNX's back-end tests: a model of one operator or a few, with inputs and expected outputs.
 #pragma once
 
 #include <altrt/tensor.h>
@@ -23,7 +23,7 @@ struct Outcome {
 
 enum class Engine { evaluator, session };
 
-/// Names of all cases in the installed test data, sorted; empty if it is not installed.
+/// Names of all cases in the installed test data ("node/test_abs"), sorted; empty if it is not installed.
 std::vector<std::string> all_cases();
 
 /// Reads, runs and compares one case. Does not throw.

@@ -1,9 +1,10 @@
-// ONNX's node tests against the list of expectations, strict both ways: what is listed as passing passes, what is not
-// does not.
+// ONNX's back-end tests against the list of expectations, strict both ways: what is listed as passing passes, what is
+// not does not.
 //
 // `--rewrite` writes the list anew from what happens now; lines that say xfail keep their reason.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -47,7 +48,11 @@ void check(const std::string& name, Engine engine) {
 }
 
 class NodeTest : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Onnx, NodeTest, testing::ValuesIn(all_cases()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Onnx, NodeTest, testing::ValuesIn(all_cases()), [](const auto& info) {
+  std::string name = info.param;
+  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return name;
+});
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(NodeTest);
 
 TEST_P(NodeTest, Evaluator) { check(GetParam(), Engine::evaluator); }
@@ -66,7 +71,7 @@ int rewrite() {
   const auto before = read_list();
   std::map<std::string, int> counts;
   std::ostringstream text;
-  text << "# Expected outcome of each of ONNX's node tests; the same for evaluator and session. Written by\n"
+  text << "# Expected outcome of each of ONNX's back-end tests; the same for evaluator and session. Written by\n"
           "# conformance_test --rewrite, except for reasons of xfail lines.\n"
           "#   pass                   equal results\n"
           "#   pass constants         equal results once shapes, axes and the like, which the test gives at run time, "
