@@ -100,9 +100,9 @@ ChannelLoops split_channels(const Computation& c, const Layouts& layouts, const 
   ChannelLoops loops;
   std::string inner = axis.name;
   int64_t extent = axis.extent;
-  if (block > 1 && extent > block) {
-    // A part of a block that divides both keeps one body for all steps.
-    const int64_t common = std::gcd(block, extent), step = common >= 4 ? common : block;
+  // A part of a block that divides the channels keeps one body for all steps; without one, indices divide by the block.
+  const int64_t step = std::gcd(block, extent);
+  if (block > 1 && extent > block && step >= 4) {
     s.split(inner, step, Tail::peel);
     loops.block = inner + ".0";
     inner += ".1";
