@@ -68,8 +68,25 @@ void Coverage::add(const Case& c) {
           if (step.kind == LoopStepKind::split && extent.bound > 1 && extent.bound % step.factor != 0)
             indivisible = true;
   for (const std::string& feature : seen) ++cells_[c.kind][feature];
+  for (const std::string& a : seen)
+    for (const std::string& b : seen)
+      for (const std::string& t : seen)
+        if (a.starts_with("layout.") && b.starts_with("loop.") && t.starts_with("tail."))
+          combinations_.insert(c.kind + a + b + t);
   indivisible_ += indivisible;
   several_stages_ += c.computation.stages.size() > 1;
+}
+
+std::string Coverage::combinations() const {
+  size_t possible = 0;
+  for (const std::string& kind : kinds())
+    for (const std::string& a : features())
+      for (const std::string& b : features())
+        for (const std::string& t : features())
+          possible +=
+              a.starts_with("layout.") && b.starts_with("loop.") && t.starts_with("tail.") && can_occur(kind, b);
+  return std::to_string(combinations_.size()) + " of " + std::to_string(possible) +
+         " combinations kind x layout x loop x tail";
 }
 
 std::string Coverage::table() const {

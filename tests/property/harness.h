@@ -29,6 +29,8 @@ class Coverage {
   void add(const Case& c);
   /// Table of kinds x features.
   std::string table() const;
+  /// How many of the combinations (kind, layout primitive, loop primitive, tail) had a case: "7012 of 8900 ...".
+  std::string combinations() const;
   /// Kind x feature pairs without a case, of those that can occur.
   std::vector<std::string> empty_cells() const;
   double indivisible_share() const { return cases_ ? static_cast<double>(indivisible_) / cases_ : 0; }
@@ -38,6 +40,7 @@ class Coverage {
 
  private:
   std::map<std::string, std::map<std::string, int>> cells_;
+  std::set<std::string> combinations_;
   int cases_ = 0, indivisible_ = 0, several_stages_ = 0, refused_ = 0;
 };
 

@@ -36,6 +36,7 @@ TEST(Property, NestsGiveTheEvaluatorsBits) {
       "%s%d cases, %.0f %% with extents that no factor divides, %.0f %% with several stages, %d refused schedules\n",
       coverage.table().c_str(), coverage.cases(), 100 * coverage.indivisible_share(),
       100 * coverage.several_stages_share(), coverage.refused());
+  std::printf("%s\n", coverage.combinations().c_str());
   for (const auto& [reason, count] : refusals) std::printf("  refused %4d: %s\n", count, reason.c_str());
   if (cases < 2000 || failures > 0) return;
   EXPECT_GE(coverage.indivisible_share(), 0.4);
