@@ -256,6 +256,33 @@ TEST_F(Golden, ReductionInChunks) {
   EXPECT_EQ(c.computation.stages.size(), 1u);
 }
 
+TEST_F(Golden, SlicesOfABlockedTensor) {
+  Case c;
+  c.computation.name = "concat";
+  const int a = add(c.computation, "a", {16, 5}, Role::input), b = add(c.computation, "b", {12, 5}, Role::input);
+  const int y = add(c.computation, "y", {28, 5}, Role::output);
+  c.computation.stages.push_back(
+      make_stage("first", {{"c0", 16}, {"w0", 5}}, {}, {}, y, access(a, kFloat, {v("c0"), v("w0")})));
+  c.computation.stages.push_back(
+      make_stage("second", {{"c1", 12}, {"w1", 5}}, {}, {}, y, access(b, kFloat, {v("c1"), v("w1")})));
+  c.computation.stages[1].store[0] = c.computation.stages[1].store[0] + 16;
+  for (const char* tensor : {"a", "b", "y"}) c.layouts[tensor].split(0, {0, 4}).reorder({0, 2, 1});
+  c.schedule["first"].vectorize("c0.1").parallel("c0.0");
+  c.schedule["second"].vectorize("c1.1").parallel("c1.0");
+  expect("slices", c);
+}
+
+TEST_F(Golden, BlocksOfATailAreSplitAgain) {
+  Case c;
+  c.computation = product(5, 29, 3);
+  c.schedule["matmul"]
+      .split("n", 16, Tail::peel)
+      .split("n.1", 8, Tail::peel)
+      .reorder({"n.0", "m", "n.1.0", "k", "n.1.1"})
+      .vectorize("n.1.1");
+  expect("nested_tails", c);
+}
+
 TEST(Refusals, NameStageStepAndReason) {
   Case c;
   c.computation = product(13, 40, 9);
