@@ -193,7 +193,7 @@ void Program::run(Value* r, const std::vector<Binding>& bindings, int first_chan
         if (!r[i.a].i) pc = i.b - 1;
         break;
       case Op::load:
-        r[i.to] = load_at(bindings[i.id], r, &index_registers_[i.b], i.c);
+        r[i.to] = load_at(bindings[i.id], r, index_registers_.data() + i.b, i.c);
         break;
       case Op::table:
         r[i.to] = look_up(*tables_[i.id], i.type, r[i.a].i);
