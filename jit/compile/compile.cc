@@ -16,13 +16,13 @@ struct Lowered {
   std::vector<LoweredKernel> kernels;
 };
 
-Lowered lower_group(const Computation& c, const GroupDecision& decision) {
+Lowered lower_group(const Computation& c, const GroupDecision& decision, MathMode math = MathMode::expanded) {
   if (decision.provider != "own") {
     throw Error(ErrorCode::invalid_argument,
                 "group '" + c.name + "': provider '" + decision.provider + "' does not compile");
   }
   Lowered lowered{apply_algorithm(c, decision.algorithm), {}};
-  lowered.kernels = lower(lowered.computation, decision.layouts, decision.schedule);
+  lowered.kernels = lower(lowered.computation, decision.layouts, decision.schedule, math);
   return lowered;
 }
 
@@ -48,8 +48,8 @@ int64_t kernel_flops(const Computation& c, const std::vector<int>& arguments) {
 }  // namespace
 
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
-                      const std::string& symbol_prefix) {
-  Lowered lowered = lower_group(c, decision);
+                      const std::string& symbol_prefix, MathMode math) {
+  Lowered lowered = lower_group(c, decision, math);
   CompiledGroup group;
   std::set<int> constants;
   for (size_t t = 0; t < lowered.computation.tensors.size(); ++t) {

@@ -31,8 +31,9 @@ struct CompiledGroup {
 
 /// algorithm -> lower -> code size check -> machine code. `symbol_prefix` makes the kernels' names unique within a
 /// plan. Error(invalid_argument | unsupported) with group, stage and reason if the decision can't be applied.
+/// MathMode::surrogate makes code for the tuner's gate only.
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
-                      const std::string& symbol_prefix);
+                      const std::string& symbol_prefix, MathMode math = MathMode::expanded);
 
 /// The same, stopping after a stage, as text: "nests", "llvm", "asm".
 std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,

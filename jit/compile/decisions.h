@@ -41,4 +41,8 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
 /// A schedule that is good without measuring: register tiles from the target, cache-fit by formula.
 Schedule default_schedule(const Computation& c, const Layouts& layouts, const Target& target);
 
+/// The defaults by another algorithm, with the layouts that the group's neighbours see.
+GroupDecision with_algorithm(const GroupDecision& decision, const Computation& c, const std::string& algorithm,
+                             const Target& target);
+
 }  // namespace altrt::jit

@@ -64,4 +64,21 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   return layouts;
 }
 
+GroupDecision with_algorithm(const GroupDecision& decision, const Computation& c, const std::string& algorithm,
+                             const Target& target) {
+  const Computation changed = apply_algorithm(c, algorithm);
+  FixedLayouts fixed;
+  for (const TensorDecl& tensor : changed.tensors) {
+    if (tensor.role != Role::input && tensor.role != Role::output) continue;
+    const auto found = decision.layouts.find(tensor.name);
+    fixed[tensor.name] = found == decision.layouts.end() ? Layout{} : found->second;
+  }
+  GroupDecision other = decision;
+  other.algorithm = algorithm;
+  other.layouts = default_layouts(changed, target, fixed);
+  for (const auto& [tensor, layout] : fixed) other.layouts[tensor] = layout;
+  other.schedule = default_schedule(changed, other.layouts, target);
+  return other;
+}
+
 }  // namespace altrt::jit

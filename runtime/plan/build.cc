@@ -15,10 +15,6 @@ constexpr double kFlopsPerUs = 40e3, kBytesPerUs = 8e3;
 
 [[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::internal, "plan: " + message); }
 
-bool worth_sharing(int64_t flops, int64_t bytes) {
-  return static_cast<double>(flops) / kFlopsPerUs + static_cast<double>(bytes) / kBytesPerUs >= kSharedWorkUs;
-}
-
 // The graph without the data of constants that no host operator reads: their packed forms are enough.
 std::shared_ptr<const graph::Graph> without_weights(const graph::Graph& graph,
                                                     const std::vector<graph::Group>& groups) {
@@ -38,6 +34,11 @@ std::shared_ptr<const graph::Graph> without_weights(const graph::Graph& graph,
 }
 
 }  // namespace
+
+bool is_shared(int64_t tasks, int64_t flops, int64_t bytes) {
+  const double us = static_cast<double>(flops) / kFlopsPerUs + static_cast<double>(bytes) / kBytesPerUs;
+  return tasks > 1 && us >= kSharedWorkUs;
+}
 
 Builder::Builder(PlanInput input, WeightStore& weights, base::Team& team)
     : input_(std::move(input)), graph_(*input_.graph), weights_(weights), team_(team) {
@@ -187,7 +188,7 @@ void Builder::add_kernel(Binding& binding, int k) {
     step.arguments.push_back(binding.places.at(tensor));
     bytes += element_count(plain_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type));
   }
-  step.parallel = step.tasks > 1 && worth_sharing(kernel.flops, bytes);
+  step.parallel = is_shared(step.tasks, kernel.flops, bytes);
   add_step(std::move(step));
 }
 

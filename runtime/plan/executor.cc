@@ -19,6 +19,8 @@ constexpr int64_t kSizes[1] = {0};
 
 }  // namespace
 
+int64_t chunk(int64_t tasks, int threads) { return std::max<int64_t>(1, tasks / (kChunksPerThread * threads)); }
+
 Memory::Memory(std::shared_ptr<const Plan> plan, int threads)
     : plan_(std::move(plan)), arena_(static_cast<size_t>(plan_->arena_bytes)) {
   const size_t stride = base::round_up(static_cast<size_t>(plan_->workspace_bytes), base::kAlignment);
@@ -91,7 +93,7 @@ void Memory::run_step(size_t number, base::Team::Lease& lease) {
     }
   };
   if (!step.parallel || lease.threads() == 1) return work(0, step.tasks, 0);
-  lease.run(step.tasks, std::max<int64_t>(1, step.tasks / (kChunksPerThread * lease.threads())), work);
+  lease.run(step.tasks, chunk(step.tasks, lease.threads()), work);
 }
 
 void Memory::run(base::Team::Lease& lease) {

@@ -96,6 +96,11 @@ struct Plan {
   std::vector<KernelInfo> kernels;
 };
 
+/// Whether the whole team runs a kernel of this work: a barrier costs some microseconds.
+bool is_shared(int64_t tasks, int64_t flops, int64_t bytes);
+/// How many tasks of a shared step a thread takes at a time.
+int64_t chunk(int64_t tasks, int threads);
+
 /// One line a step with its arguments, then the storages.
 std::string to_string(const Plan& plan);
 

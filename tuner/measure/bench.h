@@ -1,0 +1,80 @@
+// Runs single compiled groups outside a plan, on memory of their own.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "jit/compile/compile.h"
+#include "runtime/base/buffer.h"
+#include "runtime/base/team.h"
+#include "tuner/measure/exact_data.h"
+
+namespace altrt::tuner {
+
+/// The memory of one tensor in one layout, between guard pages.
+struct Place {
+  DataType type = DataType::f32;
+  std::vector<int64_t> shape;  // logical
+  jit::Layout layout;
+  base::GuardedBuffer buffer{0};
+  base::AlignedBuffer original;  // contents of inputs and constants, to restore and to compare
+  bool constant = false;
+  bool made_here = false;  // written by the group
+};
+
+/// A candidate that can be run.
+struct Bound {
+  std::shared_ptr<const jit::CompiledGroup> group;
+  std::vector<std::shared_ptr<jit::LoadedKernel>> loaded;
+  struct Call {
+    jit::KernelFunction function = nullptr;
+    std::vector<const void*> arguments;
+    int64_t tasks = 1;
+    bool parallel = false;
+    bool constant = false;
+  };
+  std::vector<Call> calls;
+  std::vector<std::shared_ptr<Place>> places;  // distinct ones
+  int64_t workspace_bytes = 0;
+};
+
+/// Holds the contents of a group's inputs and constants and every memory that candidates of the group run on:
+/// candidates whose layouts agree share it. One thread at a time.
+class Bench {
+ public:
+  Bench(Data data, base::Team& team) : data_(std::move(data)), team_(team) {}
+
+  /// Memory for a candidate, inputs and constants packed. Error(unsupported) for kernels with run-time sizes.
+  Bound bind(std::shared_ptr<const jit::CompiledGroup> group, std::vector<std::shared_ptr<jit::LoadedKernel>> loaded);
+
+  /// Fills everything the candidate writes with NaN (undefined bytes) but for its filled padding.
+  void poison(Bound& bound) const;
+  /// Kernels whose inputs are constant: once before run().
+  void run_constants(Bound& bound);
+  /// The others, as an executor runs them.
+  void run(const Bound& bound, base::Team::Lease& lease);
+  /// Puts the inputs into the caches as a producer leaves them.
+  void rewrite_inputs(const Bound& bound, base::Team::Lease& lease) const;
+
+  /// The contents of a tensor that the candidate made, row-major.
+  Tensor read(const Bound& bound, const std::string& tensor) const;
+  /// "" or what the candidate damaged: an input, bytes beside a buffer, padding.
+  std::string damage(const Bound& bound) const;
+
+  const Data& data() const { return data_; }
+  /// Forgets memory that no candidate uses.
+  void trim();
+
+ private:
+  std::shared_ptr<Place> place(const jit::CompiledGroup& group, int tensor);
+  void call(const Bound::Call& call, base::Team::Lease& lease);
+
+  Data data_;
+  base::Team& team_;
+  std::map<std::string, std::shared_ptr<Place>> places_;  // by tensor and layout
+  std::vector<base::AlignedBuffer> workspaces_;
+};
+
+}  // namespace altrt::tuner

@@ -1,0 +1,29 @@
+// Data on which every order of summation gives the same bits.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include <altrt/tensor.h>
+
+#include "jit/expr/computation.h"
+
+namespace altrt::tuner {
+
+/// Row-major contents of a group's inputs and constants, by tensor name.
+using Data = std::map<std::string, Tensor>;
+
+/// Small integers. With `winograd` the anchor's weights are multiples of 576, which makes the transforms of F(2x2) and
+/// F(4x4) exact. Integer tensors that index others stay inside them.
+Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed);
+
+/// Whether results on exact data do not depend on the order of summation: no division, no elementary function, no
+/// fractional factor.
+bool is_exact(const jit::Computation& c);
+
+/// Root of the sum of squared differences over that of squares. Infinite where NaN or infinity sit in different places.
+/// Of types without fractions: 0 if equal, else infinite.
+double relative_error(const Tensor& result, const Tensor& reference);
+
+}  // namespace altrt::tuner

@@ -1,0 +1,191 @@
+#include "tuner/measure/gate.h"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include <altrt/error.h>
+
+#include "jit/compile/stage_loops.h"
+#include "jit/cpu/cpu.h"
+#include "jit/expr/evaluate.h"
+
+namespace altrt::tuner {
+namespace {
+
+constexpr double kTolerance = 1e-5;
+constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
+
+double work(const jit::Computation& c) {
+  double total = 0;
+  for (const jit::Stage& stage : c.stages) {
+    double points = 1;
+    for (const jit::Axis& axis : stage.axes) points *= static_cast<double>(axis.extent.bound);
+    for (const jit::Axis& axis : stage.reduce) points *= static_cast<double>(axis.extent.bound);
+    total += points;
+  }
+  return total;
+}
+
+// The group of one stage that computes nothing but the point `at` of its output.
+jit::Computation at_point(jit::Computation c, const std::vector<int64_t>& at) {
+  jit::Stage& stage = c.stages[0];
+  jit::Substitution shift;
+  for (size_t i = 0; i < stage.axes.size(); ++i) {
+    shift[stage.axes[i].name] = jit::Expr(at[i]);
+    stage.axes[i].extent = 1;
+  }
+  for (jit::StateValue& value : stage.state) {
+    value.init = jit::substitute(value.init, shift);
+    value.update = jit::substitute(value.update, shift);
+  }
+  for (jit::Expr& result : stage.results) result = jit::substitute(result, shift);
+  for (const int output : stage.outputs) {
+    for (jit::Extent& extent : c.tensors[static_cast<size_t>(output)].shape) extent = 1;
+  }
+  return c;
+}
+
+bool has_identity_store(const jit::Stage& stage) {
+  if (stage.store.size() != stage.axes.size()) return false;
+  for (size_t i = 0; i < stage.axes.size(); ++i) {
+    if (!stage.store[i].is(jit::ExprKind::variable) || stage.store[i]->name != stage.axes[i].name) return false;
+  }
+  return true;
+}
+
+std::map<std::string, Tensor> evaluate(const jit::Computation& c, const Data& data, bool surrogates) {
+  std::map<std::string, Tensor> outputs;
+  std::vector<void*> buffers(c.tensors.size(), nullptr);
+  for (size_t t = 0; t < c.tensors.size(); ++t) {
+    const jit::TensorDecl& tensor = c.tensors[t];
+    if (tensor.role == jit::Role::intermediate) continue;
+    if (tensor.role == jit::Role::output) {
+      Shape shape;
+      for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
+      buffers[t] = (outputs[tensor.name] = Tensor(tensor.type, shape)).data();
+    } else {
+      buffers[t] = const_cast<void*>(data.at(tensor.name).data());
+    }
+  }
+  jit::evaluate(c, buffers, {}, surrogates);
+  return outputs;
+}
+
+}  // namespace
+
+Candidate load(jit::GroupDecision decision, jit::CompiledGroup group) {
+  Candidate candidate;
+  std::vector<jit::KernelObject> objects;
+  for (const jit::CompiledKernel& kernel : group.kernels) objects.push_back(kernel.object);
+  candidate.decision = std::move(decision);
+  candidate.loaded = jit::cpu::load(objects);
+  candidate.group = std::make_shared<const jit::CompiledGroup>(std::move(group));
+  return candidate;
+}
+
+jit::GroupDecision naive_decision(const jit::Computation& c) {
+  jit::GroupDecision naive;
+  for (const jit::Stage& stage : c.stages) {
+    int64_t tasks = 1;
+    for (const jit::LoopInfo& loop : jit::stage_loops(c, stage, {})) {
+      if (loop.reduce || tasks >= 16) break;
+      naive.schedule[stage.name].parallel(loop.name);
+      tasks *= loop.extent;
+    }
+  }
+  return naive;
+}
+
+Gate::Gate(const jit::Computation& c, const jit::Target& target, Bench& bench, base::Team& team)
+    : c_(c), target_(target), bench_(bench), team_(team), exact_(is_exact(c)) {}
+
+Gate::Results Gate::run(Bound& bound) const {
+  bench_.poison(bound);
+  bench_.run_constants(bound);
+  {
+    base::Team::Lease lease(team_);
+    bench_.run(bound, lease);
+  }
+  Results results;
+  for (const int output : c_.with_role(jit::Role::output)) {
+    const std::string& name = c_.tensors[static_cast<size_t>(output)].name;
+    results[name] = bench_.read(bound, name);
+  }
+  return results;
+}
+
+const Gate::Results& Gate::reference(bool surrogates) {
+  std::optional<Results>& results = surrogates ? surrogate_ : reference_;
+  if (results) return *results;
+  const jit::MathMode math = surrogates ? jit::MathMode::surrogate : jit::MathMode::expanded;
+  const jit::GroupDecision naive = naive_decision(c_);
+  const Candidate candidate = load(naive, jit::compile(c_, naive, target_, "altrt_naive", math));
+  Bound bound = bench_.bind(candidate.group, candidate.loaded);
+  Results made = run(bound);
+  check_reference(made, surrogates);
+  results = std::move(made);
+  return *results;
+}
+
+void Gate::check_reference(const Results& results, bool surrogates) const {
+  const auto wrong = [&](const std::string& tensor) {
+    throw Error(ErrorCode::internal,
+                "group '" + c_.name + "': the naive nest and the evaluator differ in '" + tensor + "'");
+  };
+  if (work(c_) <= kMostEvaluated) {
+    for (const auto& [name, tensor] : evaluate(c_, bench_.data(), surrogates)) {
+      if (relative_error(results.at(name), tensor) > (exact_ || surrogates ? 0 : kTolerance)) wrong(name);
+    }
+    return;
+  }
+  if (c_.stages.size() != 1 || !has_identity_store(c_.stages[0])) return;
+  const jit::Stage& stage = c_.stages[0];
+  std::mt19937_64 random(1);
+  for (int sample = 0; sample < 12; ++sample) {
+    std::vector<int64_t> at;
+    int64_t flat = 0;
+    for (size_t i = 0; i < stage.axes.size(); ++i) {
+      const int64_t extent = stage.axes[i].extent.bound;
+      const bool corner = sample < 4;
+      at.push_back(corner ? ((sample >> (i & 1)) & 1) * (extent - 1)
+                          : static_cast<int64_t>(random() % static_cast<uint64_t>(extent)));
+      flat = flat * extent + at.back();
+    }
+    for (const auto& [name, tensor] : evaluate(at_point(c_, at), bench_.data(), surrogates)) {
+      const Tensor& whole = results.at(name);
+      Tensor point(whole.type(), tensor.shape());
+      const size_t size = size_of(whole.type());
+      std::memcpy(point.data(), static_cast<const uint8_t*>(whole.data()) + static_cast<size_t>(flat) * size, size);
+      if (relative_error(point, tensor) > (exact_ || surrogates ? 0 : kTolerance)) wrong(name);
+    }
+  }
+}
+
+std::string Gate::compare(const Results& results, const Results& reference, double tolerance) const {
+  for (const auto& [name, tensor] : reference) {
+    const Tensor& found = results.at(name);
+    if (std::memcmp(found.data(), tensor.data(), tensor.bytes()) == 0) continue;
+    // +0 and -0 are equal, all else is not.
+    if (relative_error(found, tensor) <= tolerance) continue;
+    return "wrong result in '" + name + "'";
+  }
+  return "";
+}
+
+std::string Gate::check(const Candidate& candidate, Bound& bound) {
+  const Results& expected = reference(false);
+  const Results results = run(bound);
+  std::string fault = bench_.damage(bound);
+  if (fault.empty()) fault = compare(results, expected, 0);
+  if (fault.empty() || exact_) return fault;
+  fault = compare(results, expected, kTolerance);
+  if (!fault.empty()) return fault;
+  const Results& exact = reference(true);
+  const Candidate twin = load(
+      candidate.decision, jit::compile(c_, candidate.decision, target_, "altrt_surrogate", jit::MathMode::surrogate));
+  Bound twin_bound = bench_.bind(twin.group, twin.loaded);
+  return compare(run(twin_bound), exact, 0);
+}
+
+}  // namespace altrt::tuner

@@ -1,0 +1,280 @@
+#include "tuner/measure/measurer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include <altrt/error.h>
+
+#include "jit/layout/permute.h"
+#include "runtime/base/trace.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace altrt::tuner {
+namespace {
+
+constexpr size_t kFinalists = 3;
+constexpr int kFinalRuns = 30;
+constexpr double kFinalMs = 250;  // for one finalist's runs
+constexpr double kLeastSpread = 0.005, kMostSpread = 0.03;
+
+double quantile(std::vector<double> samples, double q) {
+  std::sort(samples.begin(), samples.end());
+  return samples[static_cast<size_t>(q * static_cast<double>(samples.size() - 1))];
+}
+
+// The lower quartile: other programs only ever make a run slower.
+double estimate(const std::vector<double>& samples) { return quantile(samples, 0.25); }
+
+double spread(const std::vector<double>& samples) {
+  const double low = quantile(samples, 0.1), middle = estimate(samples);
+  return std::clamp((middle - low) / middle, kLeastSpread, kMostSpread);
+}
+
+// Pushes memory out of all caches.
+void flush(const void* data, size_t bytes) {
+#if defined(__x86_64__)
+  const auto* at = static_cast<const char*>(data);
+  for (size_t i = 0; i < bytes; i += 64) _mm_clflush(at + i);
+  _mm_mfence();
+#else
+  (void)data, (void)bytes;
+#endif
+}
+
+}  // namespace
+
+double Conversions::measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to) {
+  if (from == to) return 0;
+  double& ms = known_[tensor.name + "|" + jit::to_string(from) + "|" + jit::to_string(to)];
+  if (ms > 0) return ms;
+  std::vector<int64_t> shape;
+  for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
+  const jit::Permute permute(tensor.type, shape, from, to), back(tensor.type, shape, to, from);
+  base::AlignedBuffer source(static_cast<size_t>(back.bytes_to())), target(static_cast<size_t>(permute.bytes_to()));
+  source.zero();
+  std::vector<double> samples;
+  for (int i = 0; i < 5; ++i) {
+    const base::Stopwatch watch;
+    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (8 * team_.threads())),
+              [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
+    samples.push_back(watch.milliseconds());
+  }
+  return ms = std::max(estimate(samples), 1e-6);
+}
+
+double Conversions::ms(const jit::GroupDecision& decision) {
+  double total = 0;
+  for (const jit::TensorDecl& tensor : task_.computation->tensors) {
+    const auto others = task_.neighbours.find(tensor.name);
+    if (others == task_.neighbours.end()) continue;
+    const auto found = decision.layouts.find(tensor.name);
+    const jit::Layout own = found == decision.layouts.end() ? jit::Layout{} : found->second;
+    for (const jit::Layout& other : others->second) {
+      total += tensor.role == jit::Role::input ? measure(tensor, other, own) : measure(tensor, own, other);
+    }
+  }
+  return total;
+}
+
+Measurer::Measurer(const Task& task, const jit::Target& target, base::Team& team, bool cold_weights, uint64_t seed)
+    : task_(task),
+      target_(target),
+      team_(team),
+      cold_weights_(cold_weights),
+      bench_(exact_data(*task.computation, jit::algorithms(*task.computation).size() > 1, seed), team),
+      gate_(*task.computation, target, bench_, team),
+      conversions_(task, team) {
+  incumbent_.decision = task.initial;
+}
+
+Measurer::~Measurer() = default;
+
+std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& decisions,
+                                         std::vector<Outcome>& outcomes, const Stop& stop) const {
+  std::vector<std::optional<Candidate>> made(decisions.size());
+  std::atomic<bool> stopped{stop()};
+  team_.run(static_cast<int64_t>(decisions.size()), 1, [&](int64_t first, int64_t last, int worker) {
+    for (int64_t i = first; i < last; ++i) {
+      const auto number = static_cast<size_t>(i);
+      Outcome& outcome = outcomes[number];
+      outcome.reason = "stopped";
+      if (worker == 0 && stop()) stopped = true;
+      if (stopped) continue;
+      try {
+        made[number] = load(decisions[number], jit::compile(*task_.computation, decisions[number], target_,
+                                                            "altrt_c" + std::to_string(number)));
+        outcome.reason.clear();
+      } catch (const Error& error) {
+        outcome.reason = error.code() == ErrorCode::internal ? std::string("internal: ") + error.what() : error.what();
+      } catch (const std::exception& error) {
+        outcome.reason = error.what();
+      }
+    }
+  });
+  std::vector<Candidate> candidates;
+  for (size_t i = 0; i < made.size(); ++i) candidates.push_back(made[i] ? std::move(*made[i]) : Candidate{});
+  return candidates;
+}
+
+std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes,
+                                              const Stop& stop) {
+  std::vector<Runner> runners;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    Outcome& outcome = outcomes[i];
+    if (!candidates[i].group) continue;
+    if (stop()) {
+      outcome.reason = "stopped";
+      continue;
+    }
+    try {
+      Runner runner;
+      runner.bound = bench_.bind(candidates[i].group, candidates[i].loaded);
+      outcome.reason = gate_.check(candidates[i], runner.bound);
+      if (!outcome.reason.empty()) continue;
+      runner.conversions = conversions_.ms(candidates[i].decision);
+      runner.candidate = std::move(candidates[i]);
+      runner.number = i;
+      runners.push_back(std::move(runner));
+    } catch (const Error& error) {
+      outcome.reason = error.what();
+    }
+  }
+  // The gate of one candidate may have overwritten what another shares with it.
+  for (Runner& runner : runners) bench_.run_constants(runner.bound);
+  return runners;
+}
+
+void Measurer::evict(const Bound& bound, base::Team::Lease& lease) {
+  const bool has_weights = std::any_of(bound.places.begin(), bound.places.end(), [](const auto& place) {
+    return place->constant && place->buffer.size() > 4096;
+  });
+  if (!has_weights) return;
+  const auto piece = static_cast<size_t>(target_.l2_bytes);
+  const auto pieces = static_cast<size_t>(2 * team_.threads());
+  if (cache_filler_.size() != piece * pieces) {
+    cache_filler_ = base::AlignedBuffer(piece * pieces);
+    cache_filler_.zero();
+  }
+  if (cold_weights_) {
+    for (const auto& place : bound.places) {
+      if (place->constant) flush(place->buffer.data(), place->buffer.size());
+    }
+  }
+  const auto* bytes = cache_filler_.as<volatile uint8_t>();
+  lease.run(static_cast<int64_t>(pieces), 1, [&](int64_t first, int64_t last, int) {
+    for (size_t i = static_cast<size_t>(first) * piece; i < static_cast<size_t>(last) * piece; i += 64) (void)bytes[i];
+  });
+}
+
+double Measurer::time_once(Runner& runner) {
+  base::Team::Lease lease(team_);
+  evict(runner.bound, lease);
+  bench_.rewrite_inputs(runner.bound, lease);
+  const base::Stopwatch watch;
+  bench_.run(runner.bound, lease);
+  return watch.milliseconds();
+}
+
+double Measurer::time_of(const Runner& runner) const { return estimate(runner.times) + runner.conversions; }
+
+bool Measurer::start(const Stop& stop) {
+  if (started_) return true;
+  std::vector<Outcome> outcomes(1);
+  std::vector<Candidate> candidates = compile({task_.initial}, outcomes, stop);
+  if (!candidates[0].group && outcomes[0].reason != "stopped") {
+    // The session would run plain loops: so does the first incumbent.
+    jit::GroupDecision plain = task_.initial;
+    plain.schedule = {};
+    candidates = compile({plain}, outcomes, stop);
+  }
+  std::vector<Runner> runners = admit(std::move(candidates), outcomes, stop);
+  if (runners.empty()) {
+    if (outcomes[0].reason == "stopped") return false;
+    throw Error(ErrorCode::internal, "group '" + task_.name + "': default decision: " + outcomes[0].reason);
+  }
+  incumbent_runner_ = std::move(runners[0]);
+  incumbent_ = initial_ = incumbent_runner_.candidate;
+  std::vector<double>& times = incumbent_runner_.times;
+  const base::Stopwatch watch;
+  while (times.size() < 5 || (times.size() < 15 && watch.milliseconds() < kFinalMs)) {
+    times.push_back(time_once(incumbent_runner_));
+    if (stop()) break;
+  }
+  initial_ms_ = incumbent_ms_ = time_of(incumbent_runner_);
+  started_ = true;
+  return true;
+}
+
+bool Measurer::round(std::vector<Runner*>& runners, int runs, const Stop& stop) {
+  incumbent_runner_.times.clear();
+  for (Runner* runner : runners) runner->times.clear();
+  for (int r = 0; r < runs; ++r) {
+    incumbent_runner_.times.push_back(time_once(incumbent_runner_));
+    for (size_t i = 0; i < runners.size(); ++i) {
+      runners[i]->times.push_back(time_once(*runners[i]));
+      if (runs == 1 && i == runners.size() / 2) incumbent_runner_.times.push_back(time_once(incumbent_runner_));
+      if (stop()) return false;
+    }
+  }
+  if (runs == 1) incumbent_runner_.times.push_back(time_once(incumbent_runner_));
+  return true;
+}
+
+void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop) {
+  std::vector<Runner*> left;
+  for (Runner& runner : runners) left.push_back(&runner);
+  const auto keep = [&](size_t count) {
+    const double scale = incumbent_ms_ / time_of(incumbent_runner_);
+    for (const Runner* runner : left) {
+      outcomes[runner->number].measured = true;
+      outcomes[runner->number].ms = time_of(*runner) * scale;
+    }
+    std::sort(left.begin(), left.end(), [&](const Runner* a, const Runner* b) { return time_of(*a) < time_of(*b); });
+    left.resize(std::min(left.size(), count));
+  };
+  const auto stopped = [&] {
+    for (const Runner* runner : left) {
+      Outcome& outcome = outcomes[runner->number];
+      if (!outcome.measured) outcome.reason = "stopped";
+    }
+  };
+  if (!round(left, 1, stop)) return stopped();
+  keep(std::max<size_t>(4, (runners.size() + 3) / 4));
+  if (!round(left, 5, stop)) return;
+  keep(kFinalists);
+  // Who is clearly behind need not run the finals.
+  const double limit = time_of(incumbent_runner_) * 1.03;
+  std::erase_if(left, [&](const Runner* runner) { return time_of(*runner) > limit; });
+  if (left.empty()) return;
+  const double ms = std::max(time_of(incumbent_runner_), 1e-3);
+  const int runs = static_cast<int>(std::clamp(kFinalMs / ms, 6.0, static_cast<double>(kFinalRuns)));
+  if (!round(left, runs, stop)) return;
+  keep(kFinalists);
+  Runner& best = *left[0];
+  const double margin = std::max(spread(incumbent_runner_.times), spread(best.times));
+  if (time_of(best) >= time_of(incumbent_runner_) * (1 - margin)) return;
+  incumbent_ms_ = outcomes[best.number].ms;
+  outcomes[best.number].is_best = true;
+  incumbent_ = best.candidate;
+  incumbent_runner_ = best;
+}
+
+std::vector<Outcome> Measurer::measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop) {
+  std::vector<Outcome> outcomes(decisions.size());
+  if (!start(stop)) {
+    for (Outcome& outcome : outcomes) outcome.reason = "stopped";
+    return outcomes;
+  }
+  std::vector<Candidate> candidates = compile(decisions, outcomes, stop);
+  std::vector<Runner> runners = admit(std::move(candidates), outcomes, stop);
+  if (!runners.empty()) race(runners, outcomes, stop);
+  runners.clear();
+  bench_.trim();
+  return outcomes;
+}
+
+}  // namespace altrt::tuner

@@ -1,0 +1,95 @@
+// Measurer: decisions of one group in, times out. Compiles, gates, then times: never two of them at once.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tuner/measure/gate.h"
+#include "tuner/task.h"
+
+namespace altrt::tuner {
+
+/// True when measuring must end now. Asked at least every 100 ms or so, but for single compilations.
+using Stop = std::function<bool()>;
+
+struct Outcome {
+  bool measured = false;
+  std::string reason;  // why there is no time
+  double ms = 0;       // on the scale of the first incumbent's time: drift is divided out
+  bool is_best = false;
+};
+
+/// The cost of conversions that a decision's layouts cause at the border of its group, each timed once.
+class Conversions {
+ public:
+  Conversions(const Task& task, base::Team& team) : task_(task), team_(team) {}
+  double ms(const jit::GroupDecision& decision);
+
+ private:
+  double measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to);
+
+  const Task& task_;
+  base::Team& team_;
+  std::map<std::string, double> known_;
+};
+
+/// Measures candidates of one task in the state of a network: weights out of the caches next to the cores, inputs just
+/// written. One thread at a time; `task` and the team must outlive it.
+class Measurer {
+ public:
+  /// `cold_weights`: the network's weights don't fit into the last cache.
+  Measurer(const Task& task, const jit::Target& target, base::Team& team, bool cold_weights, uint64_t seed);
+  ~Measurer();
+
+  /// Compiles as many at a time as the team has threads, gates one by one, then races the survivors against the
+  /// incumbent. One outcome per decision; what `stop` cut off has the reason "stopped". The first call measures the
+  /// task's initial decision before all else.
+  std::vector<Outcome> measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop);
+
+  /// The best decision so far: the initial one until another won by more than the spread.
+  const jit::GroupDecision& incumbent() const { return incumbent_.decision; }
+  const Candidate& incumbent_candidate() const { return incumbent_; }
+  const Candidate& initial_candidate() const { return initial_; }
+  double incumbent_ms() const { return incumbent_ms_; }
+  /// Of the initial decision; 0 before the first call of measure().
+  double initial_ms() const { return initial_ms_; }
+
+ private:
+  struct Runner {
+    Candidate candidate;
+    Bound bound;
+    double conversions = 0;
+    size_t number = 0;  // in the batch
+    std::vector<double> times;
+  };
+
+  std::vector<Candidate> compile(const std::vector<jit::GroupDecision>& decisions, std::vector<Outcome>& outcomes,
+                                 const Stop& stop) const;
+  bool start(const Stop& stop);
+  std::vector<Runner> admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes, const Stop& stop);
+  /// Runs each once more, the incumbent between them; false if stopped.
+  bool round(std::vector<Runner*>& runners, int runs, const Stop& stop);
+  void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
+  double time_once(Runner& runner);
+  double time_of(const Runner& runner) const;
+  void evict(const Bound& bound, base::Team::Lease& lease);
+
+  const Task& task_;
+  const jit::Target target_;
+  base::Team& team_;
+  const bool cold_weights_;
+  Bench bench_;
+  Gate gate_;
+  Conversions conversions_;
+  Candidate incumbent_, initial_;
+  Runner incumbent_runner_;
+  bool started_ = false;
+  double incumbent_ms_ = 0, initial_ms_ = 0;
+  base::AlignedBuffer cache_filler_;
+};
+
+}  // namespace altrt::tuner
