@@ -59,5 +59,6 @@ void add_bench(CLI::App& app, int& exit_code);
 void add_compare(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_ops(CLI::App& app, int& exit_code);
+void add_cache(CLI::App& app, int& exit_code);
 
 }  // namespace altrt::tool

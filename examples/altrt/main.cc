@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   altrt::tool::add_compare(app, exit_code);
   altrt::tool::add_inspect(app, exit_code);
   altrt::tool::add_ops(app, exit_code);
+  altrt::tool::add_cache(app, exit_code);
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A subcommand");

@@ -90,7 +90,8 @@ struct KernelInfo {
   std::string layout;     ///< of its first output
   int64_t flops = 0;      ///< of the direct form
   int64_t bytes = 0;      ///< read and written at least
-  double tuned_ms = 0;    ///< as measured by the tuner; 0 = untuned
+  double tuned_ms = 0;    ///< as measured by the tuner in this start; 0 = not measured
+  double untuned_ms = 0;  ///< the same with the decisions that the tuning began with
 };
 
 /// How the session came to be.

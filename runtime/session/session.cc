@@ -1,10 +1,12 @@
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "runtime/graph/graph.h"
 #include "runtime/plan/build.h"
+#include "runtime/session/cache.h"
 #include "runtime/session/inspect.h"
 #include "runtime/session/options.h"
 #include "runtime/session/stages.h"
@@ -66,31 +68,50 @@ Session::Session(const Model& model, const SessionOptions& options) {
       "groups", [&] { graph::verify(groups, *graph); }, [&] { return graph::to_string(groups, *graph); });
   state->info.graph_ms = watch.milliseconds();
 
-  const graph::Decisions decisions = session::choose_decisions(*graph, groups, state->target, options);
-  session::check_stage(
-      "layouts", [] {}, [&] { return graph::layouts_to_string(*graph, groups, decisions); });
-  session::print_code(groups, decisions, state->target);
-
-  watch = {};
-  session::CompiledGroups compiled = session::compile_groups(groups, decisions, state->target, state->team);
-  std::vector<plan::GroupCode> code = session::load_groups(compiled, groups);
-  state->info.compile_ms = watch.milliseconds();
-  state->info.kernels_compiled = compiled.kernels();
-
   auto interface = std::make_shared<session::Interface>();
   interface->model = model.name();
   interface->inputs = describe(model.graph(), model.graph().inputs, *graph, graph->inputs);
   interface->outputs = describe(model.graph(), model.graph().outputs, *graph, graph->outputs);
   const auto weights = plan::weight_store(model.shared_graph(), shapes_of(interface->inputs));
+
+  watch = {};
+  session::SessionCache cache(options, state->target, *graph, state->team);
+  std::optional<session::LoadedGroups> ready = cache.find_code(groups);
+  state->info.cache_ms = watch.milliseconds();
+  state->info.from_bundle = ready.has_value();
+
+  session::Tuned tuned;
+  if (!ready) {
+    watch = {};
+    tuned = session::tune_groups(
+        graph, groups, cache.with_records(session::choose_decisions(*graph, groups, state->target, options), groups),
+        state->target, options, *weights, state->team, cache);
+    state->info.tune_ms = watch.milliseconds();
+    state->info.trials = tuned.trials;
+    session::check_stage(
+        "layouts", [] {}, [&] { return graph::layouts_to_string(*graph, groups, tuned.decisions); });
+    session::print_code(groups, tuned.decisions, state->target);
+
+    watch = {};
+    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, state->target, state->team);
+    ready->code = session::load_groups(ready->groups, groups);
+    state->info.compile_ms = watch.milliseconds();
+    state->info.kernels_compiled = ready->groups.kernels();
+    cache.save_code(ready->groups, groups);
+  }
+  state->info.cache_reasons = cache.reasons();
+  state->info.cache_directory = cache.folder();
+
   state->graph_text = graph::to_string(*graph);
   state->plan = std::make_shared<const plan::Plan>(plan::build_plan(
-      {graph, std::move(groups), std::move(compiled.decisions), std::move(code)}, *weights, state->team));
+      {graph, std::move(groups), std::move(ready->groups.decisions), std::move(ready->code)}, *weights, state->team));
   state->weights = weights;
   state->interface = std::move(interface);
   state->info.plan = state->plan->kernels;
+  session::report_times(tuned, state->plan->groups, state->info.plan);
   for (const plan::Step& step : state->plan->steps) state->info.kernels += step.kind == plan::StepKind::kernel;
   base::log(base::LogLevel::info, model.name() + ": " + std::to_string(state->info.kernels) + " kernels, " +
-                                      std::to_string(compiled.kernels()) + " compiled in " +
+                                      std::to_string(state->info.kernels_compiled) + " compiled in " +
                                       std::to_string(state->info.compile_ms) + " ms, " +
                                       std::to_string(state->info.threads) + " threads");
   state_ = std::move(state);

@@ -34,11 +34,6 @@ jit::GroupDecision with_algorithm(const jit::GroupDecision& decision, const jit:
   return other;
 }
 
-// Groups with equal keys can use each other's code.
-std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision) {
-  return base::hex(jit::hash(c)) + "\n" + jit::to_string(jit::canonical(decision, c));
-}
-
 // Compiles one group; its decision becomes what was compiled. `warning` is left for the caller: the log of a session
 // hears its own thread only.
 std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& group, jit::GroupDecision& decision,
@@ -58,6 +53,10 @@ std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& grou
 }
 
 }  // namespace
+
+std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision) {
+  return base::hex(jit::hash(c)) + "\n" + jit::to_string(jit::canonical(decision, c));
+}
 
 graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
                                   const jit::Target& target, const SessionOptions& options) {

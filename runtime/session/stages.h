@@ -14,10 +14,25 @@
 
 namespace altrt::session {
 
+class SessionCache;
+
 /// How every group is computed: the defaults, with the algorithm that the options ask for where it fits.
 /// Error(invalid_argument) names the algorithms that there are if it fits nowhere.
 graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
                                   const jit::Target& target, const SessionOptions& options);
+
+/// Better decisions, found by measuring within what the cache says is left of the options' budget, and how the tuning
+/// went; the cache keeps them. Without a budget, or in a build without the tuner, those that are given.
+struct Tuned {
+  graph::Decisions decisions;
+  std::vector<double> before_ms, after_ms;  // per group, as measured alone; 0 = not measured
+  int64_t trials = 0;
+};
+Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::vector<graph::Group>& groups,
+                  graph::Decisions decisions, const jit::Target& target, const SessionOptions& options,
+                  plan::WeightStore& weights, base::Team& team, SessionCache& cache);
+/// Puts the times into the plan's reports.
+void report_times(const Tuned& tuned, const std::vector<graph::Group>& groups, std::vector<KernelInfo>& kernels);
 
 /// Code that no group has loaded yet. Groups that differ in names only are compiled once.
 struct CompiledGroups {
@@ -27,6 +42,15 @@ struct CompiledGroups {
   graph::Decisions decisions;  // per group: as compiled
   int kernels() const;
 };
+
+/// Code in executable memory.
+struct LoadedGroups {
+  CompiledGroups groups;
+  std::vector<plan::GroupCode> code;  // one entry per group
+};
+
+/// Groups with equal keys can use each other's code.
+std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision);
 
 /// Compiles the distinct groups, as many at a time as the team has threads. Where a schedule can't be applied
 /// (Error(invalid_argument | unsupported)) the group is compiled with its layouts and plain loops instead, and a

@@ -1,0 +1,15 @@
+// What a graph computes, as one number.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/base/team.h"
+#include "runtime/graph/graph.h"
+
+namespace altrt::graph {
+
+/// Hash of operators, attributes, values (names, types, shapes) and the bytes of all constants; not of the model's
+/// name, so that it does not depend on where the file lies. Equal on every machine. The team shares the constants.
+uint64_t content_hash(const Graph& graph, base::Team& team);
+
+}  // namespace altrt::graph
