@@ -13,6 +13,7 @@ namespace altrt::base {
 namespace {
 
 constexpr uint8_t kPattern = 0xA5;
+constexpr size_t kHugePage = size_t{2} << 20;
 
 size_t page_size() {
   static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -27,8 +28,12 @@ size_t page_size() {
 
 AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
   if (size > SIZE_MAX / 2) out_of_memory(size);
-  data_ = std::aligned_alloc(kAlignment, std::max(kAlignment, round_up(size, kAlignment)));
+  const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
+  data_ = std::aligned_alloc(alignment, std::max(kAlignment, round_up(size, kAlignment)));
   if (!data_) out_of_memory(size);
+  // Packed weights are streamed through: with small pages every few microseconds would wait for a page walk. Only a
+  // hint.
+  if (size >= kHugePage) madvise(data_, size / kHugePage * kHugePage, MADV_HUGEPAGE);
 }
 
 AlignedBuffer::~AlignedBuffer() { std::free(data_); }
