@@ -53,6 +53,22 @@ Interval sum_of(Interval a, Interval b, int64_t k) {  // a + k*b
   return {add(a.lo, multiplied(b.lo, k), kMinusInfinity), add(a.hi, multiplied(b.hi, k), kPlusInfinity)};
 }
 
+// The first coefficient positive, no common divisor.
+template <typename Fact>
+void normalize(Fact& fact) {
+  if (fact.form.terms.empty()) return;
+  if (fact.form.terms[0].coefficient < 0) {
+    fact.form = add_scaled({}, fact.form, -1);
+    fact.interval = {multiplied(fact.interval.hi, -1), multiplied(fact.interval.lo, -1)};
+  }
+  int64_t divisor = 0;
+  for (const LinearForm::Term& t : fact.form.terms) divisor = std::gcd(divisor, t.coefficient);
+  if (divisor <= 1) return;
+  for (LinearForm::Term& t : fact.form.terms) t.coefficient /= divisor;
+  if (fact.interval.lo != kMinusInfinity) fact.interval.lo = -floored_div(-fact.interval.lo, divisor);
+  if (fact.interval.hi != kPlusInfinity) fact.interval.hi = floored_div(fact.interval.hi, divisor);
+}
+
 }  // namespace
 
 Analyzer::Analyzer(Ranges ranges, const Facts& facts) : ranges_(std::move(ranges)) {
@@ -135,17 +151,7 @@ void Analyzer::add_linear(const LinearForm& form, Interval interval) {
     contradictory_ = contradictory_ || fact.interval.lo > 0 || fact.interval.hi < 0;
     return;
   }
-  int64_t divisor = 0;
-  for (const LinearForm::Term& t : form.terms) divisor = std::gcd(divisor, t.coefficient);
-  if (form.terms[0].coefficient < 0) {
-    fact.form = add_scaled({}, fact.form, -1);
-    fact.interval = {multiplied(fact.interval.hi, -1), multiplied(fact.interval.lo, -1)};
-  }
-  if (divisor > 1) {
-    for (LinearForm::Term& t : fact.form.terms) t.coefficient /= divisor;
-    if (fact.interval.lo != kMinusInfinity) fact.interval.lo = -floored_div(-fact.interval.lo, divisor);
-    if (fact.interval.hi != kPlusInfinity) fact.interval.hi = floored_div(fact.interval.hi, divisor);
-  }
+  normalize(fact);
   const auto same =
       std::find_if(facts_.begin(), facts_.end(), [&](const LinearFact& f) { return same_terms(f.form, fact.form); });
   if (same != facts_.end()) {
@@ -189,11 +195,8 @@ void Analyzer::drop_fixed(LinearFact& fact) const {
     const int64_t value = wrapping_mul(t.coefficient, range->second.lo);
     fact.interval = {shifted(fact.interval.lo, -value), shifted(fact.interval.hi, -value)};
   }
-  if (!kept.terms.empty() && kept.terms[0].coefficient < 0) {
-    kept = add_scaled({}, kept, -1);
-    fact.interval = {multiplied(fact.interval.hi, -1), multiplied(fact.interval.lo, -1)};
-  }
   fact.form = kept;
+  normalize(fact);
 }
 
 // Each variable of the form lies where the rest of the form leaves room for it.
