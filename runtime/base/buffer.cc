@@ -26,14 +26,16 @@ size_t page_size() {
 
 }  // namespace
 
-AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
-  if (size > SIZE_MAX / 2) out_of_memory(size);
+void* allocate(size_t size) {
+  if (size > SIZE_MAX / 2) return nullptr;
   const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
-  data_ = std::aligned_alloc(alignment, std::max(kAlignment, round_up(size, kAlignment)));
+  void* data = std::aligned_alloc(alignment, std::max(kAlignment, round_up(size, kAlignment)));
+  if (data && size >= kHugePage) madvise(data, size / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return data;
+}
+
+AlignedBuffer::AlignedBuffer(size_t size) : data_(allocate(size)), size_(size) {
   if (!data_) out_of_memory(size);
-  // Packed weights are streamed through: with small pages every few microseconds would wait for a page walk. Only a
-  // hint.
-  if (size >= kHugePage) madvise(data_, size / kHugePage * kHugePage, MADV_HUGEPAGE);
 }
 
 AlignedBuffer::~AlignedBuffer() { std::free(data_); }

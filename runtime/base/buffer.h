@@ -11,6 +11,11 @@ inline constexpr size_t kAlignment = 64;
 
 constexpr size_t round_up(size_t size, size_t multiple) { return (size + multiple - 1) / multiple * multiple; }
 
+// Memory of at least `size` bytes (whole cache lines) for std::free, aligned to kAlignment. From 2 MiB on it asks for
+// huge pages: first use takes a fraction of the page faults, and streaming through it of the page walks. Null where
+// there is no memory.
+void* allocate(size_t size);
+
 // Owns `size` bytes aligned to kAlignment. The allocation is rounded up to whole cache lines, so that whole vectors may
 // be read and written at the end. Contents are undefined until zero() or the owner writes them. Throws
 // Error(out_of_memory).

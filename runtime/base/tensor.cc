@@ -75,7 +75,7 @@ Tensor::Tensor(DataType type, Shape shape) : type_(type), shape_(std::move(shape
   }
   // Whole cache lines plus one, so that whole vectors may be read at the end.
   const size_t allocated = base::round_up(bytes, base::kAlignment) + base::kAlignment;
-  data_ = std::aligned_alloc(base::kAlignment, allocated);
+  data_ = base::allocate(allocated);
   if (!data_) throw Error(ErrorCode::out_of_memory, "cannot allocate a tensor of shape " + to_string(shape_));
   std::memset(data_, 0, allocated);
   bytes_ = bytes;

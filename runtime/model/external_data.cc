@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/buffer.h"
+
 namespace altrt::model {
 
 namespace {
@@ -183,11 +185,8 @@ FileBytes read_file(const std::string& path, uint64_t limit) {
          ErrorCode::out_of_memory);
   }
   FileBytes bytes;
-  try {
-    bytes.data = std::make_unique_for_overwrite<char[]>(size);
-  } catch (const std::bad_alloc&) {
-    fail("no memory for its " + std::to_string(size) + " bytes", ErrorCode::out_of_memory);
-  }
+  bytes.data.reset(static_cast<char*>(base::allocate(size)));
+  if (!bytes.data) fail("no memory for its " + std::to_string(size) + " bytes", ErrorCode::out_of_memory);
   uint64_t done = 0;
   while (done < size) {
     const ssize_t got = ::read(file.descriptor(), bytes.data.get() + done, size - done);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -66,7 +67,10 @@ class ExternalData {
 
 /// The bytes of a file.
 struct FileBytes {
-  std::unique_ptr<char[]> data;
+  struct Free {
+    void operator()(char* bytes) const { std::free(bytes); }
+  };
+  std::unique_ptr<char[], Free> data;
   size_t size = 0;
   operator std::string_view() const { return {data.get(), size}; }  // NOLINT(google-explicit-constructor)
 };
