@@ -8,6 +8,7 @@
 #include <altrt/error.h>
 
 #include "jit/compile/canonical.h"
+#include "jit/compile/provide.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
@@ -18,7 +19,7 @@ namespace altrt::tuner {
 namespace {
 
 constexpr double kCallbackSeconds = 0.1;
-constexpr size_t kBatch = 16;
+constexpr size_t kFirstBatch = 8, kBatch = 16;
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
 std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
@@ -133,6 +134,12 @@ class Tuning {
         make_spaces(*task.computation, task.initial, request_.target, allowed_algorithms(request_, task)), seed);
     state.report.space = state.evolution->size();
     state.measurer = std::make_unique<Measurer>(task, request_.target, request_.team, cold_weights_, seed);
+    for (const std::string& provider : request_.providers) {
+      for (const jit::GroupDecision& decision :
+           jit::provider_candidates(provider, *task.computation, request_.team.threads())) {
+        state.evolution->suggest(decision);
+      }
+    }
     const auto record = request_.records.find(task.key);
     if (record == request_.records.end()) return;
     try {
@@ -147,7 +154,8 @@ class Tuning {
     TaskState& state = states_[number];
     try {
       begin(number);
-      const size_t count = std::min<size_t>(kBatch, static_cast<size_t>(trials_left_));
+      const size_t batch = state.measurer->initial_ms() == 0 ? kFirstBatch : kBatch;
+      const size_t count = std::min<size_t>(batch, static_cast<size_t>(trials_left_));
       const std::vector<jit::GroupDecision> proposal = state.evolution->propose(count);
       if (proposal.empty()) {
         state.progress.done = true;

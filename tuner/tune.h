@@ -44,9 +44,10 @@ struct TuneRequest {
   plan::WeightStore& weights;
   TuningOptions options;
   Numerics numerics = Numerics::standard;
-  std::string algorithm = {};  // "" = all
-  TaskRecords records = {};    // where earlier tunings ended
-  double spent_seconds = 0;    // of the budget, by earlier tunings
+  std::string algorithm = {};               // "" = all
+  std::vector<std::string> providers = {};  // beside the compiler; known to jit::find_provider
+  TaskRecords records = {};                 // where earlier tunings ended
+  double spent_seconds = 0;                 // of the budget, by earlier tunings
   int64_t spent_trials = 0;
   std::function<void(const TrialReport&)> on_trial = {};  // called in the thread that tunes; may be empty
 };

@@ -96,6 +96,7 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group,
         bound.places.push_back(memory);
       }
     }
+    if (const void* state = loaded[k]->state()) call.arguments.push_back(state);
     call.parallel = plan::is_shared(kernel.tasks, kernel.flops, bytes);
     bound.workspace_bytes = std::max(bound.workspace_bytes, kernel.object.workspace_bytes);
     bound.calls.push_back(std::move(call));

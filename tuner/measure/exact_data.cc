@@ -28,6 +28,16 @@ void fill(Tensor& tensor, std::mt19937_64& random, int64_t low, int64_t high, in
   }
 }
 
+// Some six input channels of weights that are not zero for each output channel and tap.
+void fill_sparse(Tensor& tensor, std::mt19937_64& random, int64_t scale) {
+  const int64_t channels = tensor.shape()[1];
+  float* data = tensor.as<float>();
+  for (int64_t i = 0; i < element_count(tensor.shape()); ++i) {
+    const bool zero = static_cast<int64_t>((random() >> 33) % static_cast<uint64_t>(channels)) >= 6;
+    data[i] = static_cast<float>(zero ? 0 : (random() >> 63 ? scale : -scale));
+  }
+}
+
 // The smallest extent that an index computed from data runs over; 2 if there is none.
 int64_t index_limit(const jit::Computation& c) {
   int64_t limit = 2;
@@ -72,13 +82,19 @@ Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed) {
     const jit::TensorDecl& tensor = c.tensors[t];
     if (tensor.role != jit::Role::input && tensor.role != jit::Role::constant) continue;
     Tensor& made = data[tensor.name] = Tensor(tensor.type, plain_shape(tensor));
-    const int64_t scale = winograd && static_cast<int>(t) == c.anchor.weights ? 576 : 1;
+    const bool is_weights = static_cast<int>(t) == c.anchor.weights, is_data = static_cast<int>(t) == c.anchor.data;
+    if (winograd && tensor.type == DataType::f32) {
+      if (is_weights) fill_sparse(made, random, 576);
+      if (is_data) fill<float>(made, random, -1, 1, 1);
+      if (!is_weights && !is_data) fill<float>(made, random, -2, 2, 64);
+      continue;
+    }
     switch (tensor.type) {
       case DataType::f32:
-        fill<float>(made, random, -2, 2, scale);
+        fill<float>(made, random, -2, 2, 1);
         break;
       case DataType::f64:
-        fill<double>(made, random, -2, 2, scale);
+        fill<double>(made, random, -2, 2, 1);
         break;
       case DataType::i64:
         fill<int64_t>(made, random, 0, limit - 1, 1);

@@ -14,8 +14,9 @@ namespace altrt::tuner {
 /// Row-major contents of a group's inputs and constants, by tensor name.
 using Data = std::map<std::string, Tensor>;
 
-/// Small integers. With `winograd` the anchor's weights are multiples of 576, which makes the transforms of F(2x2) and
-/// F(4x4) exact. Integer tensors that index others stay inside them.
+/// Small integers. With `winograd` the anchor's weights are sparse multiples of 576 and its data at most 1, which keeps
+/// the transforms of F(2x2) and F(4x4) within a unit of exact, and all else a multiple of 64, so that nothing that
+/// belongs into a result goes unseen. Integer tensors that index others stay inside them.
 Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed);
 
 /// Whether results on exact data do not depend on the order of summation: no division, no elementary function, no

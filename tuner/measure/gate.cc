@@ -1,19 +1,22 @@
 #include "tuner/measure/gate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 
 #include <altrt/error.h>
 
+#include "jit/compile/provide.h"
 #include "jit/compile/stage_loops.h"
-#include "jit/cpu/cpu.h"
 #include "jit/expr/evaluate.h"
 
 namespace altrt::tuner {
 namespace {
 
 constexpr double kTolerance = 1e-5;
+constexpr double kWinogradRounding = 8;
 constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
 
 double work(const jit::Computation& c) {
@@ -76,10 +79,8 @@ std::map<std::string, Tensor> evaluate(const jit::Computation& c, const Data& da
 
 Candidate load(jit::GroupDecision decision, jit::CompiledGroup group) {
   Candidate candidate;
-  std::vector<jit::KernelObject> objects;
-  for (const jit::CompiledKernel& kernel : group.kernels) objects.push_back(kernel.object);
+  candidate.loaded = jit::load(group, decision);
   candidate.decision = std::move(decision);
-  candidate.loaded = jit::cpu::load(objects);
   candidate.group = std::make_shared<const jit::CompiledGroup>(std::move(group));
   return candidate;
 }
@@ -162,12 +163,25 @@ void Gate::check_reference(const Results& results, bool surrogates) const {
   }
 }
 
-std::string Gate::compare(const Results& results, const Results& reference, double tolerance) const {
+// The largest difference; infinite where one is NaN or infinite.
+double largest_difference(const Tensor& a, const Tensor& b) {
+  if (a.type() != DataType::f32) return std::numeric_limits<double>::infinity();
+  double largest = 0;
+  for (int64_t i = 0; i < element_count(a.shape()); ++i) {
+    const double difference = std::abs(static_cast<double>(a.as<float>()[i]) - b.as<float>()[i]);
+    if (!(difference <= largest)) largest = difference;
+    if (std::isnan(difference)) return std::numeric_limits<double>::infinity();
+  }
+  return largest;
+}
+
+std::string Gate::compare(const Results& results, const Results& reference, double tolerance, double rounding) const {
   for (const auto& [name, tensor] : reference) {
     const Tensor& found = results.at(name);
     if (std::memcmp(found.data(), tensor.data(), tensor.bytes()) == 0) continue;
     // +0 and -0 are equal, all else is not.
     if (relative_error(found, tensor) <= tolerance) continue;
+    if (rounding > 0 && largest_difference(found, tensor) <= rounding) continue;
     return "wrong result in '" + name + "'";
   }
   return "";
@@ -177,15 +191,17 @@ std::string Gate::check(const Candidate& candidate, Bound& bound) {
   const Results& expected = reference(false);
   const Results results = run(bound);
   std::string fault = bench_.damage(bound);
-  if (fault.empty()) fault = compare(results, expected, 0);
+  // Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
+  const double rounding = candidate.decision.algorithm.starts_with("winograd") ? kWinogradRounding : 0;
+  if (fault.empty()) fault = compare(results, expected, 0, rounding);
   if (fault.empty() || exact_) return fault;
-  fault = compare(results, expected, kTolerance);
+  fault = compare(results, expected, kTolerance, 0);
   if (!fault.empty()) return fault;
   const Results& exact = reference(true);
   const Candidate twin = load(
       candidate.decision, jit::compile(c_, candidate.decision, target_, "altrt_surrogate", jit::MathMode::surrogate));
   Bound twin_bound = bench_.bind(twin.group, twin.loaded);
-  return compare(run(twin_bound), exact, 0);
+  return compare(run(twin_bound), exact, 0, rounding);
 }
 
 }  // namespace altrt::tuner

@@ -41,7 +41,7 @@ class Gate {
   const Results& reference(bool surrogates);
   Results run(Bound& bound) const;
   void check_reference(const Results& results, bool surrogates) const;
-  std::string compare(const Results& results, const Results& reference, double tolerance) const;
+  std::string compare(const Results& results, const Results& reference, double tolerance, double rounding) const;
 
   const jit::Computation& c_;
   const jit::Target target_;

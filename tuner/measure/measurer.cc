@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kFinalists = 3;
 constexpr int kFinalRuns = 30;
-constexpr double kFinalMs = 250;  // for one finalist's runs
+constexpr double kFinalMs = 150;  // for one finalist's runs
 constexpr double kLeastSpread = 0.005, kMostSpread = 0.03;
 
 double quantile(std::vector<double> samples, double q) {
@@ -26,11 +26,11 @@ double quantile(std::vector<double> samples, double q) {
   return samples[static_cast<size_t>(q * static_cast<double>(samples.size() - 1))];
 }
 
-// The lower quartile: other programs only ever make a run slower.
-double estimate(const std::vector<double>& samples) { return quantile(samples, 0.25); }
+// Near the fastest: other programs only ever make a run slower.
+double estimate(const std::vector<double>& samples) { return quantile(samples, 0.1); }
 
 double spread(const std::vector<double>& samples) {
-  const double low = quantile(samples, 0.1), middle = estimate(samples);
+  const double low = estimate(samples), middle = quantile(samples, 0.4);
   return std::clamp((middle - low) / middle, kLeastSpread, kMostSpread);
 }
 
@@ -95,6 +95,7 @@ Measurer::~Measurer() = default;
 
 std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& decisions,
                                          std::vector<Outcome>& outcomes, const Stop& stop) const {
+  const base::TraceScope trace("tuner: compile");
   std::vector<std::optional<Candidate>> made(decisions.size());
   std::atomic<bool> stopped{stop()};
   team_.run(static_cast<int64_t>(decisions.size()), 1, [&](int64_t first, int64_t last, int worker) {
@@ -122,6 +123,7 @@ std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& 
 
 std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes,
                                               const Stop& stop) {
+  const base::TraceScope trace("tuner: gate");
   std::vector<Runner> runners;
   for (size_t i = 0; i < candidates.size(); ++i) {
     Outcome& outcome = outcomes[i];
@@ -225,10 +227,12 @@ bool Measurer::round(std::vector<Runner*>& runners, int runs, const Stop& stop) 
 }
 
 void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop) {
+  const base::TraceScope trace("tuner: race");
   std::vector<Runner*> left;
   for (Runner& runner : runners) left.push_back(&runner);
   const auto keep = [&](size_t count) {
-    const double scale = incumbent_ms_ / time_of(incumbent_runner_);
+    // A machine drifts by so much; what is beyond it was a disturbance.
+    const double scale = std::clamp(incumbent_ms_ / time_of(incumbent_runner_), 0.6, 1.25);
     for (const Runner* runner : left) {
       outcomes[runner->number].measured = true;
       outcomes[runner->number].ms = time_of(*runner) * scale;
@@ -253,6 +257,7 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
   const double ms = std::max(time_of(incumbent_runner_), 1e-3);
   const int runs = static_cast<int>(std::clamp(kFinalMs / ms, 6.0, static_cast<double>(kFinalRuns)));
   if (!round(left, runs, stop)) return;
+  incumbent_ms_ = std::min(incumbent_ms_, time_of(incumbent_runner_));
   keep(kFinalists);
   Runner& best = *left[0];
   const double margin = std::max(spread(incumbent_runner_.times), spread(best.times));

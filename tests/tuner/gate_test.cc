@@ -1,0 +1,120 @@
+// The gate finds kernels that are wrong.
+#include "tuner/measure/gate.h"
+
+#include <gtest/gtest.h>
+
+#include "groups.h"
+#include "jit/cpu/cpu.h"
+#include "jit/loop/lower.h"
+
+namespace altrt::tuner {
+namespace {
+
+class GateTest : public ::testing::Test {
+ protected:
+  GateTest()
+      : target_(jit::host_target()),
+        groups_(conv_model({1, 16, 9, 11}, {32, 16, 3, 3}, 1, 1), target_),
+        task_(groups_.tasks[0]),
+        team_(2),
+        bench_(exact_data(*task_.computation, false, 3), team_),
+        gate_(*task_.computation, target_, bench_, team_) {}
+
+  std::string check(const Candidate& candidate) {
+    Bound bound = bench_.bind(candidate.group, candidate.loaded);
+    return gate_.check(candidate, bound);
+  }
+  jit::CompiledGroup compiled() const { return jit::compile(*task_.computation, task_.initial, target_, "altrt_gate"); }
+  /// The kernel after `damage` of its nest.
+  template <typename Damage>
+  Candidate damaged(Damage damage) {
+    std::vector<jit::LoweredKernel> kernels =
+        jit::lower(*task_.computation, task_.initial.layouts, task_.initial.schedule);
+    kernels[0].nest.name = "altrt_damaged";
+    damage(kernels[0].nest);
+    jit::CompiledGroup group = compiled();
+    group.kernels[0].object = jit::cpu::compile(kernels[0].nest, target_);
+    return load(task_.initial, std::move(group));
+  }
+
+  const jit::Target target_;
+  const Groups groups_;
+  const Task& task_;
+  base::Team team_;
+  Bench bench_;
+  Gate gate_;
+};
+
+// Applies `change` to the first statement that it accepts.
+template <typename Change>
+bool change_first(std::vector<jit::Stmt>& body, Change change) {
+  for (jit::Stmt& stmt : body) {
+    if (change(stmt) || change_first(stmt.body, change) || change_first(stmt.otherwise, change)) return true;
+  }
+  return false;
+}
+
+TEST_F(GateTest, TheDefaultPasses) { EXPECT_EQ(check(load(task_.initial, compiled())), ""); }
+
+TEST_F(GateTest, SwappedLayoutOfWeights) {
+  jit::CompiledGroup group = compiled();
+  const std::string weights = task_.computation->tensors[static_cast<size_t>(task_.computation->anchor.weights)].name;
+  jit::Layout& layout = group.layouts[weights];
+  ASSERT_EQ(layout.steps.back().kind, jit::LayoutKind::reorder);
+  std::vector<int64_t>& order = layout.steps.back().factors;
+  std::swap(order[order.size() - 1], order[order.size() - 2]);  // blocks of 16 by 16: the same size
+  EXPECT_NE(check(load(task_.initial, std::move(group))).find("wrong result"), std::string::npos);
+}
+
+TEST_F(GateTest, DroppedTail) {
+  const Candidate candidate = damaged([](jit::Nest& nest) {
+    ASSERT_GT(nest.parallel.size(), 0u);
+    ASSERT_TRUE(change_first(nest.body, [](jit::Stmt& stmt) {
+      if (stmt.kind != jit::StmtKind::loop || stmt.loop != jit::LoopKind::serial || !stmt.extent.is_int() ||
+          stmt.extent.get()->int_value < 2) {
+        return false;
+      }
+      stmt.extent = jit::Expr(stmt.extent.get()->int_value - 1);
+      return true;
+    }));
+  });
+  EXPECT_NE(check(candidate).find("wrong result"), std::string::npos);
+}
+
+TEST_F(GateTest, FewerTasks) {
+  jit::CompiledGroup group = compiled();
+  --group.kernels[0].tasks;
+  EXPECT_NE(check(load(task_.initial, std::move(group))).find("wrong result"), std::string::npos);
+}
+
+TEST_F(GateTest, WritesToPadding) {
+  // The output has a border as far as the candidate says, which its kernel doesn't know of.
+  jit::CompiledGroup group = compiled();
+  const std::string output =
+      task_.computation->tensors[static_cast<size_t>(task_.computation->with_role(jit::Role::output)[0])].name;
+  group.layouts[output].pad(2, 0, 1, 0.0);
+  const std::string fault = check(load(task_.initial, std::move(group)));
+  EXPECT_FALSE(fault.empty());
+}
+
+TEST(ExactData, OrderOfSummationDoesNotMatterForIntegersOnly) {
+  const jit::Target target = jit::host_target();
+  const Groups conv(conv_model({1, 16, 5, 5}, {16, 16, 3, 3}, 1, 1), target), soft(softmax_model(), target);
+  EXPECT_TRUE(is_exact(*conv.tasks[0].computation));
+  EXPECT_FALSE(is_exact(*soft.tasks[0].computation));
+}
+
+TEST(ExactData, RelativeError) {
+  Tensor a(DataType::f32, {2}), b(DataType::f32, {2});
+  a.as<float>()[0] = 3, b.as<float>()[0] = 3;
+  EXPECT_EQ(relative_error(a, b), 0);
+  a.as<float>()[1] = 0.3f;
+  EXPECT_NEAR(relative_error(a, b), 0.1, 1e-6);
+  a.as<float>()[1] = NAN;
+  EXPECT_TRUE(std::isinf(relative_error(a, b)));
+  b.as<float>()[1] = NAN;
+  EXPECT_EQ(relative_error(a, b), 0);
+}
+
+}  // namespace
+}  // namespace altrt::tuner

@@ -1,0 +1,139 @@
+// Search: proposals are distinct and repeatable, the scheduler follows the gain, tuning keeps its limits.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "groups.h"
+#include "tuner/search/evolution.h"
+#include "tuner/search/scheduler.h"
+#include "tuner/tune.h"
+
+namespace altrt::tuner {
+namespace {
+
+std::vector<std::string> proposals(const Task& task, const jit::Target& target, uint64_t seed) {
+  Evolution evolution(make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)), seed);
+  std::vector<std::string> texts;
+  for (int batch = 0; batch < 4; ++batch) {
+    std::vector<Outcome> outcomes;
+    for (const jit::GroupDecision& decision : evolution.propose(12)) {
+      texts.push_back(jit::to_string(decision));
+      Outcome outcome;
+      outcome.measured = true;
+      outcome.ms = 1 + static_cast<double>(jit::hash(decision) % 100);
+      outcomes.push_back(outcome);
+    }
+    evolution.report(outcomes);
+  }
+  return texts;
+}
+
+TEST(Evolution, ProposalsAreDistinctAndDependOnTheSeedOnly) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
+  const std::vector<std::string> first = proposals(groups.tasks[0], target, 1);
+  EXPECT_EQ(first, proposals(groups.tasks[0], target, 1));
+  EXPECT_NE(first, proposals(groups.tasks[0], target, 2));
+  EXPECT_EQ(std::set<std::string>(first.begin(), first.end()).size(), first.size());
+  EXPECT_EQ(first.size(), 48u);
+}
+
+TEST(Evolution, EndsWhenTheSpaceIsExhausted) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(softmax_model(), target);
+  EXPECT_LT(proposals(groups.tasks[0], target, 1).size(), 12u);
+}
+
+TEST(Scheduler, BudgetGoesWhereTheNetworkGains) {
+  std::vector<Progress> tasks(3);
+  tasks[0].ms = 1;
+  tasks[1].ms = 5;
+  tasks[2].ms = 1, tasks[2].weight = 4;
+  EXPECT_EQ(choose_task(tasks), 1);
+  tasks[1].measured = true, tasks[1].stalled = 6;
+  EXPECT_EQ(choose_task(tasks), 2);
+  tasks[2].done = true;
+  EXPECT_EQ(choose_task(tasks), 0);
+  tasks[0].done = tasks[1].done = true;
+  EXPECT_EQ(choose_task(tasks), -1);
+}
+
+TEST(Tasks, EqualGroupsAreOneTask) {
+  GraphBuilder b("twins");
+  b.input("x", DataType::f32, {1, 32, 8, 8});
+  std::string at = "x";
+  for (int i = 0; i < 4; ++i) {
+    const std::string n = std::to_string(i);
+    at = b.op("Relu", {b.op("Conv", {at, b.constant("w" + n, values({32, 32, 3, 3}, static_cast<uint64_t>(i)))},
+                            {{"pads", Ints{1, 1, 1, 1}}})});
+  }
+  b.output(at);
+  const Groups groups(b.build(), jit::host_target());
+  size_t largest = 0, total = 0;
+  for (const Task& task : groups.tasks) {
+    largest = std::max(largest, task.groups.size());
+    total += task.groups.size();
+  }
+  EXPECT_EQ(total, groups.groups.size());
+  EXPECT_EQ(largest, 2u);  // the first reads the input, the last writes the output
+}
+
+class TuneTest : public ::testing::Test {
+ protected:
+  TuneTest()
+      : target_(jit::host_target()), groups_(conv_model({1, 32, 20, 20}, {32, 32, 3, 3}, 1, 1), target_), team_(2) {}
+
+  TuneResult tune_with(const TuningOptions& options) {
+    return tune({groups_.graph, groups_.groups, groups_.decisions, target_, team_, weights_, options});
+  }
+
+  const jit::Target target_;
+  const Groups groups_;
+  base::Team team_;
+  plan::WeightStore weights_;
+};
+
+TEST_F(TuneTest, TrialsAreLimited) {
+  TuningOptions options;
+  options.max_trials = 20;
+  const TuneResult result = tune_with(options);
+  EXPECT_EQ(result.trials, 20);
+  ASSERT_EQ(result.decisions.size(), groups_.groups.size());
+  EXPECT_GT(result.tasks[0].initial_ms, 0);
+  EXPECT_LE(result.tasks[0].best_ms, result.tasks[0].initial_ms);
+  EXPECT_FALSE(result.records.empty());
+  EXPECT_FALSE(to_string(result).empty());
+}
+
+TEST_F(TuneTest, SecondsAreLimited) {
+  TuningOptions options;
+  options.budget = std::chrono::milliseconds(1500);
+  const TuneResult result = tune_with(options);
+  EXPECT_LE(result.seconds, 2.5);
+  EXPECT_FALSE(result.cancelled);
+}
+
+TEST_F(TuneTest, CancelKeepsWhatWasFound) {
+  TuningOptions options;
+  options.budget = std::chrono::seconds(60);
+  int calls = 0;
+  options.progress = [&](const TuningProgress& progress) {
+    EXPECT_EQ(progress.task_count, static_cast<int>(groups_.tasks.size()));
+    return ++calls < 4;
+  };
+  const TuneResult result = tune_with(options);
+  EXPECT_TRUE(result.cancelled);
+  EXPECT_LT(result.seconds, 20);
+  EXPECT_EQ(result.decisions.size(), groups_.groups.size());
+}
+
+TEST_F(TuneTest, SpentBudgetsLeaveNothing) {
+  TuningOptions options;
+  options.max_trials = 16;
+  TuneRequest request{groups_.graph, groups_.groups, groups_.decisions, target_, team_, weights_, options};
+  request.spent_trials = 16;
+  EXPECT_EQ(tune(request).trials, 0);
+}
+
+}  // namespace
+}  // namespace altrt::tuner

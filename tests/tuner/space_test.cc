@@ -1,0 +1,92 @@
+// Spaces: the start is the default; every other point is refused with a reason or passes the gate.
+#include "tuner/space/space.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "groups.h"
+#include "tuner/measure/gate.h"
+
+namespace altrt::tuner {
+namespace {
+
+uint64_t seed() {
+  const char* text = std::getenv("ALTRT_TEST_SEED");
+  return text ? std::strtoull(text, nullptr, 10) : 1;
+}
+
+struct Case {
+  std::string name;
+  Model model;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  all.push_back({"conv 3x3", conv_model({1, 24, 9, 11}, {40, 24, 3, 3}, 1, 1)});
+  all.push_back({"conv 1x1 stride 2", conv_model({2, 16, 8, 8}, {32, 16, 1, 1}, 2, 1)});
+  all.push_back({"conv grouped", conv_model({1, 32, 7, 7}, {32, 16, 3, 3}, 1, 2)});
+  all.push_back({"depthwise", conv_model({1, 32, 12, 10}, {32, 1, 3, 3}, 1, 32)});
+  all.push_back({"pool", pool_model()});
+  all.push_back({"matmul", matmul_model(13, 29, 50)});
+  all.push_back({"softmax", softmax_model()});
+  return all;
+}
+
+TEST(Space, StartIsTheDefaultExactly) {
+  const jit::Target target = jit::host_target();
+  for (const Case& one : cases()) {
+    const Groups groups(one.model, target);
+    for (const Task& task : groups.tasks) {
+      const auto spaces = make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation));
+      EXPECT_EQ(spaces[0]->decide(spaces[0]->start()), task.initial) << one.name;
+      for (const auto& space : spaces) {
+        std::cout << one.name << ", " << task.name << ": " << to_string(*space) << "\n";
+        EXPECT_GE(space->size(), 2) << one.name;
+        for (const Point& point : space->seeds()) EXPECT_TRUE(space->plausible(point)) << to_string(*space, point);
+      }
+    }
+  }
+}
+
+TEST(Space, RandomPointsPassTheGateOrAreRefused) {
+  std::cout << "seed " << seed() << "\n";
+  std::mt19937_64 random(seed());
+  const jit::Target target = jit::host_target();
+  base::Team team(2);
+  int passed = 0, refused = 0;
+  for (const Case& one : cases()) {
+    const Groups groups(one.model, target);
+    for (const Task& task : groups.tasks) {
+      const jit::Computation& c = *task.computation;
+      Bench bench(exact_data(c, jit::algorithms(c).size() > 1, 5), team);
+      Gate gate(c, target, bench, team);
+      for (const auto& space : make_spaces(c, task.initial, target, jit::algorithms(c))) {
+        for (int i = 0; i < 6; ++i) {
+          Point point = space->start();
+          for (size_t k = 0; k < point.size() && i > 0; ++k) {
+            point[k] = static_cast<int>(random() % space->knobs()[k].values.size());
+          }
+          const std::string what = one.name + ": " + to_string(*space, point);
+          try {
+            const jit::GroupDecision decision = space->decide(point);
+            const Candidate candidate = load(decision, jit::compile(c, decision, target, "altrt_t"));
+            Bound bound = bench.bind(candidate.group, candidate.loaded);
+            EXPECT_EQ(gate.check(candidate, bound), "") << what << "\n" << jit::to_string(decision);
+            ++passed;
+          } catch (const Error& error) {
+            EXPECT_NE(error.code(), ErrorCode::internal) << what << ": " << error.what();
+            EXPECT_FALSE(std::string(error.what()).empty());
+            ++refused;
+          }
+        }
+      }
+    }
+  }
+  std::cout << passed << " passed, " << refused << " refused\n";
+  EXPECT_GT(passed, refused);
+}
+
+}  // namespace
+}  // namespace altrt::tuner
