@@ -42,7 +42,7 @@ struct Renaming {
   }
 
   GroupDecision operator()(const GroupDecision& decision) const {
-    GroupDecision renamed{decision.provider, decision.algorithm, {}, {}};
+    GroupDecision renamed{decision.provider, decision.algorithm, {}, {}, decision.parts};
     for (const auto& [tensor, layout] : decision.layouts) {
       if (!layout.is_plain()) renamed.layouts[look_up(tensors, tensor)] = layout;
     }

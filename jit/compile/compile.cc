@@ -4,6 +4,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/compile/provide.h"
 #include "jit/cpu/cpu.h"
 #include "jit/loop/lower.h"
 
@@ -17,10 +18,6 @@ struct Lowered {
 };
 
 Lowered lower_group(const Computation& c, const GroupDecision& decision, MathMode math = MathMode::expanded) {
-  if (decision.provider != "own") {
-    throw Error(ErrorCode::invalid_argument,
-                "group '" + c.name + "': provider '" + decision.provider + "' does not compile");
-  }
   Lowered lowered{apply_algorithm(c, decision.algorithm), {}};
   lowered.kernels = lower(lowered.computation, decision.layouts, decision.schedule, math);
   return lowered;
@@ -49,6 +46,7 @@ int64_t kernel_flops(const Computation& c, const std::vector<int>& arguments) {
 
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
                       const std::string& symbol_prefix, MathMode math) {
+  if (decision.provider != "own") return provide(c, decision, symbol_prefix);
   Lowered lowered = lower_group(c, decision, math);
   CompiledGroup group;
   std::set<int> constants;
@@ -90,6 +88,9 @@ CompiledGroup compile(const Computation& c, const GroupDecision& decision, const
 
 std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,
                     const std::string& stage) {
+  if (decision.provider != "own") {
+    return "// " + decision.provider + ", " + std::to_string(decision.parts) + " parts\n";
+  }
   const Lowered lowered = lower_group(c, decision);
   std::string text;
   for (const LoweredKernel& kernel : lowered.kernels) {

@@ -1,6 +1,8 @@
 #include "jit/compile/decisions.h"
 
+#include <charconv>
 #include <sstream>
+#include <system_error>
 
 #include <altrt/error.h>
 
@@ -11,6 +13,7 @@ namespace altrt::jit {
 std::string to_string(const GroupDecision& decision) {
   std::ostringstream out;
   out << "provider " << decision.provider << "\nalgorithm " << decision.algorithm << "\n";
+  if (decision.parts != 1) out << "parts " << decision.parts << "\n";
   for (const auto& [tensor, layout] : decision.layouts) {
     if (!layout.is_plain()) out << "layout " << tensor << " = " << to_string(layout) << "\n";
   }
@@ -31,6 +34,12 @@ void parse_layout_line(const std::string& line, GroupDecision& decision) {
   decision.layouts[line.substr(7, assign - 7)] = parse_layout(line.substr(assign + 3));
 }
 
+void parse_parts_line(const std::string& line, GroupDecision& decision) {
+  const char* end = line.data() + line.size();
+  const auto [rest, error] = std::from_chars(line.data() + 6, end, decision.parts);
+  if (error != std::errc() || rest != end || decision.parts < 1) bad_line(line);
+}
+
 }  // namespace
 
 GroupDecision parse_decision(const std::string& text) {
@@ -42,6 +51,8 @@ GroupDecision parse_decision(const std::string& text) {
       decision.provider = line.substr(9);
     } else if (line.rfind("algorithm ", 0) == 0) {
       decision.algorithm = line.substr(10);
+    } else if (line.rfind("parts ", 0) == 0) {
+      parse_parts_line(line, decision);
     } else if (line.rfind("layout ", 0) == 0) {
       parse_layout_line(line, decision);
     } else if (line == "schedule") {

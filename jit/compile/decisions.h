@@ -23,6 +23,7 @@ struct GroupDecision {
   Layouts layouts;    // by tensor name of the algorithm's Computation; constants are packed once, others are what the
                       // group wants and makes
   Schedule schedule;  // by stage name
+  int parts = 1;      // tasks that another provider's kernel is cut into; the compiler has its schedule
 
   bool operator==(const GroupDecision&) const = default;
 };

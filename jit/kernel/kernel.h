@@ -46,6 +46,8 @@ class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;
   virtual KernelFunction function() const = 0;
+  /// What the function wants as one more buffer behind its arguments; null = nothing. Lives as long as this.
+  virtual const void* state() const { return nullptr; }
 };
 
 }  // namespace altrt::jit

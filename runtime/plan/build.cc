@@ -188,6 +188,10 @@ void Builder::add_kernel(Binding& binding, int k) {
     step.arguments.push_back(binding.places.at(tensor));
     bytes += element_count(plain_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type));
   }
+  if (const void* state = step.loaded->state()) {
+    step.arguments.push_back(new_constant(Constant(step.loaded, state)));
+    step.written.push_back(false);
+  }
   step.parallel = is_shared(step.tasks, kernel.flops, bytes);
   add_step(std::move(step));
 }

@@ -9,6 +9,7 @@
 
 #include "runtime/base/cpu_info.h"
 #include "runtime/graph/graph.h"
+#include "runtime/session/providers.h"
 
 namespace altrt::session {
 namespace {
@@ -39,7 +40,7 @@ void check_device(Device device) {
 }
 
 void check_providers(const std::vector<std::string>& providers) {
-  static const std::set<std::string> known{"own", "onednn"};
+  const std::set<std::string> known(known_providers().begin(), known_providers().end());
   for (const std::string& provider : providers) {
     if (!known.contains(provider)) {
       fail("option providers: there is no provider '" + provider + "'; there are " + list(known));

@@ -7,6 +7,7 @@
 #include "jit/kernel/kernel.h"
 #include "runtime/base/build_info.h"
 #include "runtime/graph/graph.h"
+#include "runtime/session/providers.h"
 #include "runtime/session/state.h"
 
 namespace altrt {
@@ -15,8 +16,8 @@ std::string version() { return base::build_info().version; }
 
 std::string version_details() {
   const base::BuildInfo info = base::build_info();
-  return std::string("altrt ") + info.version + ", commit " + info.commit + ", LLVM " + info.llvm + ", oneDNN none, " +
-         info.compiler + ", " + jit::to_string(jit::host_target());
+  return std::string("altrt ") + info.version + ", commit " + info.commit + ", LLVM " + info.llvm + ", oneDNN " +
+         session::provider_version("onednn") + ", " + info.compiler + ", " + jit::to_string(jit::host_target());
 }
 
 std::map<std::string, Tensor> evaluate_reference(const Model& model, const std::map<std::string, TensorView>& inputs) {

@@ -8,30 +8,22 @@
 #include <utility>
 
 #include "jit/compile/canonical.h"
+#include "jit/compile/provide.h"
 #include "jit/cpu/cpu.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "runtime/session/providers.h"
 
 namespace altrt::session {
 namespace {
 
-// The same group by another algorithm: it keeps the layouts that its neighbours see.
-jit::GroupDecision with_algorithm(const jit::GroupDecision& decision, const jit::Computation& c,
-                                  const std::string& algorithm, const jit::Target& target) {
-  const jit::Computation changed = jit::apply_algorithm(c, algorithm);
-  jit::FixedLayouts fixed;
-  for (const jit::TensorDecl& tensor : changed.tensors) {
-    if (tensor.role != jit::Role::input && tensor.role != jit::Role::output) continue;
-    const auto found = decision.layouts.find(tensor.name);
-    fixed[tensor.name] = found == decision.layouts.end() ? jit::Layout{} : found->second;
-  }
-  jit::GroupDecision other = decision;
-  other.algorithm = algorithm;
-  other.layouts = jit::default_layouts(changed, target, fixed);
-  for (const auto& [tensor, layout] : fixed) other.layouts[tensor] = layout;
-  other.schedule = jit::default_schedule(changed, other.layouts, target);
-  return other;
+// What the compiler does where another provider fails.
+jit::GroupDecision own_decision(const jit::Computation& c, const jit::Target& target) {
+  jit::GroupDecision decision;
+  decision.layouts = jit::default_layouts(c, target, {});
+  decision.schedule = jit::default_schedule(c, decision.layouts, target);
+  return decision;
 }
 
 // Compiles one group; its decision becomes what was compiled. `warning` is left for the caller: the log of a session
@@ -45,10 +37,16 @@ std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& grou
     return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
   } catch (const Error& error) {
     const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
-    if (!refused || decision.schedule.stages.empty()) throw;
-    warning = "group '" + group.name + "' (" + group.ops + ") runs in plain loops: " + error.what();
+    const bool own = decision.provider == "own";
+    if (!refused || (own && decision.schedule.stages.empty())) throw;
+    warning = "group '" + group.name + "' (" + group.ops + ") runs " +
+              (own ? "in plain loops: " : "as the compiler's defaults say: ") + error.what();
+    if (own) {
+      decision.schedule = {};
+    } else {
+      decision = own_decision(group.computation, target);
+    }
   }
-  decision.schedule = {};
   return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
 }
 
@@ -68,7 +66,7 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
     for (const std::string& algorithm : jit::algorithms(groups[g].computation)) {
       known.insert(algorithm);
       if (algorithm != options.algorithm || algorithm == decisions[g].algorithm) continue;
-      decisions[g] = with_algorithm(decisions[g], groups[g].computation, algorithm, target);
+      decisions[g] = jit::with_algorithm(decisions[g], groups[g].computation, algorithm, target);
     }
   }
   if (!known.contains(options.algorithm)) {
@@ -88,6 +86,7 @@ int CompiledGroups::kernels() const {
 
 CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
                               const jit::Target& target, base::Team& team) {
+  open_providers(decisions);
   CompiledGroups result;
   std::map<std::string, int> known;
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -125,17 +124,28 @@ CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const gra
     if (result.of_group[g] < 0) continue;
     const auto source = static_cast<size_t>(result.sources[static_cast<size_t>(result.of_group[g])]);
     if (source == g || result.decisions[source] == decisions[source]) continue;
-    result.decisions[g].schedule = {};
+    result.decisions[g] =
+        jit::with_names(jit::canonical(result.decisions[source], groups[source].computation), groups[g].computation);
   }
   return result;
 }
 
 std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups) {
+  open_providers(compiled.decisions);
+  const auto decision_of = [&](size_t number) -> const jit::GroupDecision& {
+    return compiled.decisions[static_cast<size_t>(compiled.sources[number])];
+  };
   std::vector<jit::KernelObject> objects;
   std::vector<size_t> first_kernel;
-  for (const auto& group : compiled.compiled) {
+  std::vector<std::shared_ptr<jit::LoadedKernel>> provided(compiled.compiled.size());
+  for (size_t number = 0; number < compiled.compiled.size(); ++number) {
+    const jit::CompiledGroup& group = *compiled.compiled[number];
     first_kernel.push_back(objects.size());
-    for (const jit::CompiledKernel& kernel : group->kernels) objects.push_back(kernel.object);
+    if (decision_of(number).provider != "own") {
+      provided[number] = jit::load(group, decision_of(number)).front();
+      continue;
+    }
+    for (const jit::CompiledKernel& kernel : group.kernels) objects.push_back(kernel.object);
   }
   const std::vector<std::shared_ptr<jit::LoadedKernel>> loaded = jit::cpu::load(objects);
   std::vector<plan::GroupCode> code(groups.size());
@@ -144,6 +154,10 @@ std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const s
     const auto number = static_cast<size_t>(compiled.of_group[g]);
     code[g].source = &groups[static_cast<size_t>(compiled.sources[number])].computation;
     code[g].compiled = compiled.compiled[number];
+    if (provided[number]) {
+      code[g].loaded.push_back(provided[number]);
+      continue;
+    }
     for (size_t k = 0; k < code[g].compiled->kernels.size(); ++k) {
       code[g].loaded.push_back(loaded[first_kernel[number] + k]);
     }

@@ -5,6 +5,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/session/cache.h"
+#include "runtime/session/providers.h"
 #include "runtime/session/stages.h"
 #ifdef ALTRT_HAS_TUNER
 #include "tuner/tune.h"
@@ -80,6 +81,9 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
   tuner::TuneRequest request{graph, groups, decisions, target, team, weights, options.tuning};
   request.numerics = options.numerics;
   request.algorithm = options.algorithm;
+  for (const std::string& provider : options.providers) {
+    if (provider != "own" && open_provider(provider)) request.providers.push_back(provider);
+  }
   request.records = records_of(cache);
   request.spent_seconds = cache.spent().seconds;
   request.spent_trials = cache.spent().trials;
