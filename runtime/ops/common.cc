@@ -57,6 +57,9 @@ void require_range(const NodeInfo& node, const std::vector<int64_t>& values, int
 
 void check_size(const NodeInfo& node, const Shape& shape) {
   constexpr int64_t kMost = int64_t{1} << 48;
+  if (shape.size() > kMostDimensions) {
+    node.fail("the output would have " + std::to_string(shape.size()) + " dimensions", ErrorCode::unsupported);
+  }
   int64_t count = 1;
   bool absurd = false;
   for (int64_t extent : shape) {
@@ -99,9 +102,7 @@ void require_broadcast(const NodeInfo& node, int i, const char* name, const Shap
 }
 
 int64_t product(const Shape& shape, size_t first, size_t last) {
-  int64_t result = 1;
-  for (size_t d = first; d < last; ++d) result *= shape[d];
-  return result;
+  return element_count(Shape(shape.begin() + first, shape.begin() + last));
 }
 
 int64_t checked_product(const NodeInfo& node, int64_t a, int64_t b) {

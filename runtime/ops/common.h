@@ -42,12 +42,14 @@ void require_range(const NodeInfo& node, const std::vector<int64_t>& values, int
 // --- shapes ---
 /// One result, after its size was checked: Error(out_of_memory) from 2^48 elements.
 std::vector<ResultType> one_result(const NodeInfo& node, DataType type, Shape shape);
-/// Fails like one_result if the shape is absurd.
+inline constexpr size_t kMostDimensions = 64;
+/// Fails like one_result if the shape is absurd; Error(unsupported) beyond kMostDimensions.
 void check_size(const NodeInfo& node, const Shape& shape);
 /// numpy broadcasting of two shapes.
 Shape broadcast(const NodeInfo& node, const Shape& a, const Shape& b);
 /// Fails unless input i broadcasts to the shape without changing it.
 void require_broadcast(const NodeInfo& node, int i, const char* name, const Shape& shape);
+/// Of the extents [first, last); Error(out_of_memory) on overflow.
 int64_t product(const Shape& shape, size_t first, size_t last);
 /// a * b; Error(out_of_memory) on overflow.
 int64_t checked_product(const NodeInfo& node, int64_t a, int64_t b);

@@ -26,7 +26,7 @@ Geometry geometry(const NodeInfo& node) {
   g.outputs = w.shape[0];
   g.channels = w.shape[1];
   require_range(node, {g.groups}, 1, "attribute 'group'");
-  if (g.channels * g.groups != x.shape[1] || g.outputs % g.groups != 0) {
+  if (checked_product(node, g.channels, g.groups) != x.shape[1] || g.outputs % g.groups != 0) {
     node.fail("input 'W' of shape " + to_string(w.shape) + " with " + std::to_string(g.groups) +
               " groups does not fit " + std::to_string(x.shape[1]) + " input channels");
   }

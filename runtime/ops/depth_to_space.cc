@@ -20,7 +20,9 @@ std::vector<ResultType> infer_depth_to_space(const NodeInfo& node) {
   const std::string mode = node.text("mode", "DCR");
   if (mode != "DCR" && mode != "CRD") node.fail("attribute 'mode' is '" + mode + "'");
   if (x[1] % (block * block) != 0) node.fail("the channels of " + to_string(x) + " do not divide by the block");
-  return one_result(node, node.input(0).type, {x[0], x[1] / (block * block), x[2] * block, x[3] * block});
+  return one_result(
+      node, node.input(0).type,
+      {x[0], x[1] / (block * block), checked_product(node, x[2], block), checked_product(node, x[3], block)});
 }
 
 void build_depth_to_space(const NodeInfo& node, Builder& b) {

@@ -56,6 +56,9 @@ std::vector<ResultType> infer_reshape(const NodeInfo& node) {
   require_inputs(node, 2, 2);
   const Operand& x = require_input(node, 0, "data", kAnyType);
   const std::vector<int64_t> wanted = node.constant_input(1, "shape");
+  if (wanted.size() > kMostDimensions) {
+    node.fail("input 'shape' has " + std::to_string(wanted.size()) + " values", ErrorCode::unsupported);
+  }
   const bool allow_zero = node.integer("allowzero", 0) != 0;
   const auto refuse = [&] { node.fail("shape " + to_string(x.shape) + " can't become " + to_string(wanted)); };
   Shape shape;
@@ -125,6 +128,8 @@ std::vector<ResultType> infer_unsqueeze(const NodeInfo& node) {
   const auto given = axes_argument(node);
   if (!given) node.fail("'axes' is missing");
   const size_t rank = x.shape.size() + given->size();
+  if (rank > kMostDimensions)
+    node.fail("'axes' has " + std::to_string(given->size()) + " values", ErrorCode::unsupported);
   const std::vector<int64_t> axes = distinct_axes(node, *given, rank);
   Shape shape(rank, 0);
   for (int64_t axis : axes) shape[axis] = 1;

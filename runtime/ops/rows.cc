@@ -10,9 +10,11 @@ Rows::Rows(Shape shape, const std::vector<int64_t>& axes) : shape_(std::move(sha
 }
 
 int64_t Rows::length() const {
-  int64_t length = 1;
-  for (size_t d = 0; d < shape_.size(); ++d) length *= reduced_[d] ? shape_[d] : 1;
-  return length;
+  Shape row;
+  for (size_t d = 0; d < shape_.size(); ++d) {
+    if (reduced_[d]) row.push_back(shape_[d]);
+  }
+  return element_count(row);
 }
 
 Exprs Rows::row_of(const Exprs& element) const {

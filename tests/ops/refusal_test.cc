@@ -114,6 +114,10 @@ TEST(Refusal, AbsurdSizes) {
                "shape", ErrorCode::out_of_memory);
   expect_field({.type = "Range", .inputs = {scalar(0.0), scalar(1e300), scalar(1.0)}, .known = {0, 1, 2}}, "elements",
                ErrorCode::out_of_memory);
+  expect_field({.type = "Unsqueeze", .inputs = {ones({1}), longs(std::vector<int64_t>(1000, 0))}, .known = {1}},
+               "1000 values", ErrorCode::unsupported);
+  expect_field({.type = "Expand", .inputs = {ones({1}), longs(std::vector<int64_t>(1000, 1))}, .known = {1}},
+               "1000 dimensions", ErrorCode::unsupported);
   expect_field({.type = "Reshape", .inputs = {ones({1}), longs({huge, huge})}, .known = {1}}, "overflow",
                ErrorCode::out_of_memory);
   expect_field({.type = "Conv",
