@@ -14,9 +14,9 @@ void refuse(const std::string& stage, const std::string& step, const std::string
 
 namespace {
 
-std::vector<Segment> segments_of(int64_t extent, int64_t factor, Tail tail) {
+std::vector<TailSegment> segments_of(int64_t extent, int64_t factor, Tail tail) {
   const int64_t blocks = (extent + factor - 1) / factor;
-  std::vector<Segment> segments;
+  std::vector<TailSegment> segments;
   if (tail == Tail::peel) {
     segments = {{0, extent / factor, factor, factor, 0}, {extent / factor, 1, extent % factor, factor, 0}};
   } else if (tail == Tail::balance) {
@@ -25,7 +25,7 @@ std::vector<Segment> segments_of(int64_t extent, int64_t factor, Tail tail) {
   } else {
     segments = {{0, blocks, factor, factor, 0}};
   }
-  std::erase_if(segments, [](const Segment& s) { return s.count == 0 || s.inner == 0; });
+  std::erase_if(segments, [](const TailSegment& s) { return s.count == 0 || s.inner == 0; });
   return segments;
 }
 
@@ -36,7 +36,7 @@ Expr StageLoops::value(const std::string& loop, const LoopScope& scope) const {
   if (const auto found = splits.find(loop); found != splits.end()) {
     const SplitRecord& split = found->second;
     if (split.has_tail && !is_settled(loop, scope)) return variable(loop);
-    const std::vector<Segment> segments = segments_at(split, scope);
+    const std::vector<TailSegment> segments = segments_at(split, scope);
     size_t segment = 0;
     if (segments.size() > 1) {
       const auto chosen = scope.segments.find(loop);
@@ -71,10 +71,10 @@ int64_t StageLoops::extent_at(const std::string& loop, const LoopScope& scope) c
   if (outer == outer_of.end() && inner == inner_of.end()) return extents.at(loop);
   const std::string& source = outer != outer_of.end() ? outer->second : inner->second;
   if (!is_settled(source, scope)) return extents.at(loop);
-  const std::vector<Segment> segments = segments_at(splits.at(source), scope);
+  const std::vector<TailSegment> segments = segments_at(splits.at(source), scope);
   if (outer != outer_of.end()) {
     int64_t blocks = 0;
-    for (const Segment& s : segments) blocks += s.count;
+    for (const TailSegment& s : segments) blocks += s.count;
     return blocks;
   }
   const auto chosen = scope.segments.find(source);
@@ -82,7 +82,7 @@ int64_t StageLoops::extent_at(const std::string& loop, const LoopScope& scope) c
   return chosen == scope.segments.end() ? extents.at(loop) : segments[static_cast<size_t>(chosen->second)].inner;
 }
 
-std::vector<Segment> StageLoops::segments_at(const SplitRecord& split, const LoopScope& scope) const {
+std::vector<TailSegment> StageLoops::segments_at(const SplitRecord& split, const LoopScope& scope) const {
   return segments_of(extent_at(split.source, scope), split.factor, split.tail);
 }
 
@@ -239,10 +239,10 @@ class Builder {
     for (const int64_t variant : variants(loop.name)) {
       record.has_tail = record.has_tail || variant != extent;
       check_tail(record, variant);
-      const std::vector<Segment> segments = segments_of(variant, step.factor, step.tail);
+      const std::vector<TailSegment> segments = segments_of(variant, step.factor, step.tail);
       record.has_tail = record.has_tail || segments.size() > 1;
       int64_t count = 0;
-      for (const Segment& s : segments) {
+      for (const TailSegment& s : segments) {
         count += s.count;
         sizes.insert(s.inner);
       }

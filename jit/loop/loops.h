@@ -36,7 +36,7 @@ struct Loop {
 };
 
 /// A run of blocks of a split that have the same size: the source is stride * outer + base + inner.
-struct Segment {
+struct TailSegment {
   int64_t first = 0, count = 0;  // outer values [first, first + count)
   int64_t inner = 0;             // extent of the inner loop
   int64_t stride = 0, base = 0;
@@ -79,7 +79,7 @@ struct StageLoops {
   Extent extent_of(const Loop& loop, const LoopScope& scope) const;
   int64_t extent_at(const std::string& loop, const LoopScope& scope) const;
   /// One segment, or two where a peeled or balanced tail differs.
-  std::vector<Segment> segments_at(const SplitRecord& split, const LoopScope& scope) const;
+  std::vector<TailSegment> segments_at(const SplitRecord& split, const LoopScope& scope) const;
   /// The extent of `loop` is known in this scope.
   bool is_settled(const std::string& loop, const LoopScope& scope) const;
   /// All loops on which `loop` depends have been entered.

@@ -21,7 +21,7 @@ Stmts StageEmitter::walk(const Walk& w, size_t i, Place place) {
   if (!is_open || loop.parallel) return enter(w, i, std::move(place), loop, 0, loops_.extent_of(loop, place.scope));
   // Blocks of two sizes: the loop runs once over the blocks of each.
   Stmts stmts;
-  const std::vector<Segment> segments = loops_.segments_at(*split, place.scope);
+  const std::vector<TailSegment> segments = loops_.segments_at(*split, place.scope);
   for (size_t k = 0; k < segments.size(); ++k) {
     Place part = place;
     part.scope.segments[split->source] = static_cast<int>(k);
@@ -59,7 +59,7 @@ Stmts StageEmitter::entered(const Walk& w, size_t i, const Place& place) {
   const Loop& loop = loops_.order[w.loops[i]];
   for (const auto& [source, split] : loops_.splits) {
     if (!split.has_tail || place.scope.segments.count(source) || !loops_.is_settled(source, place.scope)) continue;
-    const std::vector<Segment> segments = loops_.segments_at(split, place.scope);
+    const std::vector<TailSegment> segments = loops_.segments_at(split, place.scope);
     if (segments.size() < 2 || !loops_.is_entered(split.outer, place.scope)) continue;
     const Expr condition = place.scope.simplify(lt(loops_.value(split.outer, place.scope), Expr(segments[0].count)));
     Place first = place, second = place;
