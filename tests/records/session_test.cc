@@ -189,6 +189,85 @@ TEST(SessionCache, ListAndPrune) {
   EXPECT_FALSE(start(options_in(folder.path())).info.from_bundle);
 }
 
+SessionOptions tuned_in(const std::string& folder, int64_t trials) {
+  SessionOptions options = options_in(folder);
+  options.tuning.mode = TuningMode::load;
+  options.tuning.max_trials = trials;
+  return options;
+}
+
+TEST(SessionCache, ABudgetIsATotalOverAllStarts) {
+  const TestFolder folder;
+  const Start first = start(tuned_in(folder.path(), 6));
+  if (first.info.trials == 0) GTEST_SKIP() << "built without the tuner";
+  EXPECT_EQ(first.info.trials, 6);
+  const Start same = start(tuned_in(folder.path(), 6));
+  EXPECT_EQ(same.info.trials, 0);
+  EXPECT_TRUE(same.info.from_bundle);
+  expect_same(first, same);
+  const Start none = start(options_in(folder.path()));
+  EXPECT_TRUE(none.info.from_bundle) << "without a budget, too";
+  const Start larger = start(tuned_in(folder.path(), 9));
+  EXPECT_EQ(larger.info.trials, 3);
+  EXPECT_TRUE(start(tuned_in(folder.path(), 9)).info.from_bundle);
+  for (const CacheEntry& entry : Cache(folder.path()).list()) {
+    EXPECT_NE(entry.kind, CacheEntry::Kind::trial_log) << "the log goes when its tuning has ended";
+    if (entry.kind == CacheEntry::Kind::model) {
+      EXPECT_EQ(entry.trials, 9);
+    }
+  }
+}
+
+TEST(SessionCache, RecordsAloneBringTheTunedPlan) {
+  const TestFolder folder, other;
+  const Start first = start(tuned_in(folder.path(), 40));
+  if (first.info.trials == 0) GTEST_SKIP() << "built without the tuner";
+  EXPECT_GT(Cache(folder.path()).export_records(other.file("exported")), 0);
+  EXPECT_GT(Cache(other.path()).import_records(other.file("exported")), 0);
+  const Start imported = start(tuned_in(other.path(), 40));
+  EXPECT_EQ(imported.info.trials, 0);
+  EXPECT_GT(imported.info.kernels_compiled, 0);
+  EXPECT_TRUE(imported.warnings.empty());
+  expect_same(first, imported);
+}
+
+TEST(SessionCache, ImportedRecordsReplaceUntunedCode) {
+  const TestFolder folder, other;
+  if (start(tuned_in(folder.path(), 6)).info.trials == 0) GTEST_SKIP() << "built without the tuner";
+  start(options_in(other.path()));
+  Cache(folder.path()).export_records(folder.file("exported"));
+  Cache(other.path()).import_records(folder.file("exported"));
+  EXPECT_FALSE(start(options_in(other.path())).info.from_bundle);
+  EXPECT_TRUE(start(options_in(other.path())).info.from_bundle);
+}
+
+// The checksum is right, but what the record says can't be done.
+TEST(SessionCache, PoisonedRecordsAreIgnoredWithAReason) {
+  const TestFolder folder;
+  if (start(tuned_in(folder.path(), 6)).info.trials == 0) GTEST_SKIP() << "built without the tuner";
+  const std::string path = folder.file("records.altrt");
+  const std::string good = read_bytes(path).substr(records::kHeaderBytes);
+  const Start plain = start(options_in("none"));
+  const std::pair<std::string, std::string> poisons[] = {{"algorithm direct", "algorithm mirect"},
+                                                         {"provider own", "provider owl"},
+                                                         {"schedule\n", "schaedul\n"},
+                                                         {"split(", "slpit("},
+                                                         {"= ", "=="}};
+  for (const auto& [from, to] : poisons) {
+    std::string bad = good;
+    size_t changed = 0;
+    for (size_t at = bad.find(from); at != std::string::npos; at = bad.find(from, at + 1), ++changed) {
+      bad.replace(at, from.size(), to);
+    }
+    if (changed == 0) continue;
+    std::filesystem::remove(only_bundle(folder));
+    write_framed(path, records::Kind::records, bad);
+    const Start poisoned = start(options_in(folder.path()));
+    EXPECT_FALSE(poisoned.warnings.empty()) << to;
+    expect_close(poisoned.outputs, plain.outputs);
+  }
+}
+
 TEST(SessionCache, ExportAndImportRefuseWhatIsNoRecordFile) {
   const TestFolder folder;
   const Cache cache(folder.path());
