@@ -58,6 +58,7 @@ void add_run(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_compare(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
+void add_tune(CLI::App& app, int& exit_code);
 void add_ops(CLI::App& app, int& exit_code);
 void add_cache(CLI::App& app, int& exit_code);
 

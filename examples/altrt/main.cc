@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   int exit_code = altrt::tool::kFine;
   altrt::tool::add_run(app, exit_code);
   altrt::tool::add_bench(app, exit_code);
+  altrt::tool::add_tune(app, exit_code);
   altrt::tool::add_compare(app, exit_code);
   altrt::tool::add_inspect(app, exit_code);
   altrt::tool::add_ops(app, exit_code);

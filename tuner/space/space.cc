@@ -60,10 +60,14 @@ std::vector<int64_t> counts_up_to(int64_t limit) {
 std::unique_ptr<Space> make_space(const jit::Computation& c, const jit::GroupDecision& initial,
                                   const jit::Target& target, const SpaceOptions& options) {
   const jit::Anchor& anchor = c.anchor;
-  if (anchor.stage < 0 || initial.algorithm != "direct") return generic_space(c, initial, target);
+  if (anchor.stage < 0 || initial.provider != "own") return generic_space(c, initial, target);
   const jit::Stage& stage = c.stages[static_cast<size_t>(anchor.stage)];
   const bool image =
       stage.axes.size() >= 3 && jit::channel_block(jit::layout_of(c, stage.outputs[0], initial.layouts)) > 1;
+  if (initial.algorithm != "direct") {
+    const bool has_template = image && jit::is_winograd(jit::apply_algorithm(c, initial.algorithm));
+    return has_template ? winograd_space(c, initial, target) : generic_space(c, initial, target);
+  }
   if (jit::is_plain_matmul(c, initial.layouts)) return matmul_space(c, initial, target);
   if (image && anchor.kind == jit::AnchorKind::conv && !jit::is_depthwise(c)) {
     return conv_space(c, initial, target, options);
