@@ -48,5 +48,5 @@ if [ -d "$tests" ]; then
     [ "$(wc -c <"$model")" -gt 4096 ] || cp "$model" "$folder/seeds/$(basename "$(dirname "$model")")"
   done
 fi
-exec "$folder/fuzz" "$folder/corpus" "$folder/seeds" $limit -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+exec "$folder/fuzz" "$folder/corpus" "$folder/seeds" $limit -max_len=8192 -timeout=30 -rss_limit_mb=2048 \
   -print_final_stats=1 -artifact_prefix="$folder/"

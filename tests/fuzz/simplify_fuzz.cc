@@ -11,6 +11,8 @@
 #include <altrt/error.h>
 
 #include "runtime/graph/graph.h"
+#include "runtime/graph/operators.h"
+#include "runtime/graph/run_node.h"
 #include "runtime/model/onnx_reader.h"
 
 namespace {
@@ -19,6 +21,7 @@ using namespace altrt;
 
 constexpr int64_t kMostElements = 4096;  // of any value of a graph that is evaluated
 constexpr size_t kMostNodes = 8;
+constexpr double kMostWork = 1 << 20;  // points of iteration of one node
 
 // Every open dimension is 2.
 std::map<std::string, Shape> input_shapes(const graph::Graph& graph) {
@@ -37,6 +40,11 @@ bool is_small(const graph::Graph& graph) {
   if (graph.nodes.size() > kMostNodes) return false;
   for (const auto& value : graph.values) {
     if (element_count(value.shape) > kMostElements) return false;
+  }
+  for (const auto& node : graph.nodes) {
+    const auto& op = graph::definition(graph, node);
+    const auto info = graph.info(node);
+    if (op.build && graph::evaluation_work(graph::node_computation(info, op, op.infer(info))) > kMostWork) return false;
   }
   return true;
 }
