@@ -38,7 +38,7 @@ bool can_occur(const std::string& kind, const std::string& feature) {
   if (feature == "loop.split_reduction") return !is_map;
   if (feature == "loop.compute_at" || feature == "loop.hold_at") return kind != "concat" && kind != "arg_max";
   if (feature == "loop.inline_stage")
-    return kind != "concat" && kind != "arg_max" && kind != "layer_norm" && kind != "softmax";
+    return kind != "concat" && kind != "arg_max" && kind != "layer_norm" && kind != "softmax" && kind != "winograd";
   return true;
 }
 
