@@ -6,12 +6,14 @@
 #include <set>
 #include <utility>
 
+#include "jit/compile/provide.h"
 #include "jit/loop/lower.h"
 #include "runtime/base/build_info.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/graph/content_hash.h"
 #include "runtime/records/folder.h"
+#include "runtime/session/providers.h"
 
 namespace altrt::session {
 namespace {
@@ -45,7 +47,12 @@ void check_decision(const jit::GroupDecision& decision, const graph::Group& grou
   for (const auto& [tensor, layout] : decision.layouts) {
     if (c.find_tensor(tensor) < 0) throw Error(ErrorCode::invalid_argument, "there is no tensor '" + tensor + "'");
   }
-  if (decision.provider == "own") jit::lower(c, decision.layouts, decision.schedule);
+  if (decision.provider == "own") {
+    jit::lower(c, decision.layouts, decision.schedule);
+  } else {
+    open_provider(decision.provider);
+    jit::provide(c, decision, "check");
+  }
 }
 
 // Error(invalid_argument) if kept code does not fit the Computation that it is said to be made from.
@@ -102,9 +109,11 @@ SessionCache::SessionCache(const SessionOptions& options, const jit::Target& tar
     return;
   }
   key_.model = graph::content_hash(graph, team);
-  records::ReadRecords read = records::read_records(folder_ + "/" + records::kRecordsFile);
-  if (!read.trouble.empty()) trouble(records::kRecordsFile, read.trouble);
-  records_ = std::move(read.records);
+  guarded(records::kRecordsFile, [&] {
+    records::ReadRecords read = records::read_records(folder_ + "/" + records::kRecordsFile);
+    if (!read.trouble.empty()) trouble(records::kRecordsFile, read.trouble);
+    records_ = std::move(read.records);
+  });
   const auto found = records_.models.find(key_);
   if (found != records_.models.end()) known_ = found->second;
 }
@@ -113,6 +122,14 @@ void SessionCache::trouble(const std::string& file, const std::string& what) {
   const std::string line = file + ": " + what;
   miss(line);
   base::log(base::LogLevel::warning, "cache " + folder_ + "/" + line);
+}
+
+void SessionCache::guarded(const std::string& file, base::FunctionRef<void()> action) {
+  try {
+    action();
+  } catch (const std::exception& error) {
+    trouble(file, error.what());
+  }
 }
 
 bool SessionCache::prepare_folder() {
@@ -179,7 +196,7 @@ std::optional<LoadedGroups> SessionCache::find_code(const std::vector<graph::Gro
     loaded.code = load_groups(loaded.groups, groups);
     records::touch(file);
     return loaded;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     trouble(name, error.what());
     return std::nullopt;
   }
@@ -200,7 +217,7 @@ graph::Decisions SessionCache::with_records(graph::Decisions defaults, const std
       jit::GroupDecision decision = jit::parse_decision(known_.decisions[g]);
       if (checked.insert(code_key(groups[g].computation, decision)).second) check_decision(decision, groups[g]);
       defaults[g] = std::move(decision);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       trouble(records::kRecordsFile, "group '" + groups[g].name + "' of " + model_ + ": " + error.what());
     }
   }
@@ -226,7 +243,8 @@ void SessionCache::add(records::ModelRecord plan, std::map<uint64_t, records::Ta
     news.tasks[{task, key_.where}] = std::move(record);
   }
   records::Records merged;
-  const std::string what = records::add_records(folder_, news, &merged);
+  std::string what;
+  guarded(records::kRecordsFile, [&] { what = records::add_records(folder_, news, &merged); });
   if (!what.empty()) {
     was_writable_ = false;
     return trouble(records::kRecordsFile, what);
@@ -250,10 +268,13 @@ void SessionCache::save_code(const CompiledGroups& compiled, const std::vector<g
         {source, jit::hash(groups[static_cast<size_t>(source)].computation), compiled.compiled[c]->kernels});
   }
   const std::string file = path(records::kBundleSuffix);
-  const std::string what = records::write_bundle(file, fingerprint(), bundle);
-  if (what.empty()) return records::limit_bundles(folder_, kMaxBundleBytes);
-  was_writable_ = false;
-  trouble(file.substr(folder_.size() + 1), what);
+  const std::string name = file.substr(folder_.size() + 1);
+  guarded(name, [&] {
+    const std::string what = records::write_bundle(file, fingerprint(), bundle);
+    if (what.empty()) return records::limit_bundles(folder_, kMaxBundleBytes);
+    was_writable_ = false;
+    trouble(name, what);
+  });
 }
 
 }  // namespace altrt::session

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/function_ref.h"
 #include "runtime/graph/groups.h"
 #include "runtime/graph/layouts.h"
 #include "runtime/records/bundle.h"
@@ -52,6 +53,8 @@ class SessionCache {
   void miss(const std::string& reason) { reasons_.push_back(reason); }
   /// A miss that somebody should look at.
   void trouble(const std::string& file, const std::string& what);
+  /// Turns exceptions (no memory) into trouble.
+  void guarded(const std::string& file, base::FunctionRef<void()> action);
   bool prepare_folder();
   std::string path(const std::string& suffix) const;
   records::Fingerprint fingerprint() const;

@@ -2,6 +2,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "tests/records/folder.h"
 #include "tests/session/models.h"
 
@@ -214,6 +216,35 @@ TEST(SessionCache, ABudgetIsATotalOverAllStarts) {
     EXPECT_NE(entry.kind, CacheEntry::Kind::trial_log) << "the log goes when its tuning has ended";
     if (entry.kind == CacheEntry::Kind::model) {
       EXPECT_EQ(entry.trials, 9);
+    }
+  }
+}
+
+TEST(SessionCache, AKilledTuningGoesOn) {
+  const TestFolder folder;
+  if (start(tuned_in("none", 1)).info.trials == 0) GTEST_SKIP() << "built without the tuner";
+  const pid_t child = fork();
+  if (child == 0) {
+    SessionOptions options = tuned_in(folder.path(), 1000);
+    options.tuning.progress = [](const TuningProgress& progress) {
+      if (progress.trials > 0) kill(getpid(), SIGKILL);
+      return true;
+    };
+    start(options);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  const std::vector<CacheEntry> left = Cache(folder.path()).list();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].kind, CacheEntry::Kind::trial_log);
+  const Start next = start(tuned_in(folder.path(), 200));
+  EXPECT_LT(next.info.trials, 200);
+  EXPECT_GT(next.info.trials, 0);
+  for (const CacheEntry& entry : Cache(folder.path()).list()) {
+    if (entry.kind == CacheEntry::Kind::model) {
+      EXPECT_EQ(entry.trials, 200) << "those of the killed tuning count";
     }
   }
 }
