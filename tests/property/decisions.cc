@@ -198,7 +198,7 @@ Schedule make_schedule(const Computation& c, const Layouts& layouts, Random& ran
       const auto& order = done.at(consumer).order();
       const auto at = static_cast<size_t>(random.in(0, static_cast<int64_t>(order.size()) - 1));
       schedule[stage.name].compute_at(c.stages[static_cast<size_t>(consumer)].name, order[at].name);
-      if (random.chance(30))
+      if (random.chance(60))
         schedule[stage.name].hold_at(c.stages[static_cast<size_t>(consumer)].name,
                                      order[static_cast<size_t>(random.in(0, static_cast<int64_t>(at)))].name);
     }

@@ -68,7 +68,7 @@ class Maker {
   /// tensor's role is set accordingly.
   void finish_with_maps(int from, const std::string& prefix) {
     const auto extents = shape(from);
-    const int count = random.chance(40) ? static_cast<int>(random.in(1, 2)) : 0;
+    const int count = random.chance(60) ? static_cast<int>(random.in(1, 2)) : 0;
     int current = from;
     for (int k = 0; k < count; ++k) {
       const bool last = k + 1 == count;
