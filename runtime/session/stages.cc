@@ -18,10 +18,15 @@
 namespace altrt::session {
 namespace {
 
-// What the compiler does where another provider fails.
-jit::GroupDecision own_decision(const jit::Computation& c, const jit::Target& target) {
+// What the compiler does where another provider fails, with the layouts that the group's neighbours see.
+jit::GroupDecision own_decision(const jit::Computation& c, const jit::Layouts& layouts, const jit::Target& target) {
+  jit::FixedLayouts fixed;
+  for (const jit::TensorDecl& tensor : c.tensors) {
+    const auto found = layouts.find(tensor.name);
+    if (found != layouts.end() && tensor.role != jit::Role::constant) fixed.insert(*found);
+  }
   jit::GroupDecision decision;
-  decision.layouts = jit::default_layouts(c, target, {});
+  decision.layouts = jit::default_layouts(c, target, fixed);
   decision.schedule = jit::default_schedule(c, decision.layouts, target);
   return decision;
 }
@@ -44,7 +49,7 @@ std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& grou
     if (own) {
       decision.schedule = {};
     } else {
-      decision = own_decision(group.computation, target);
+      decision = own_decision(group.computation, decision.layouts, target);
     }
   }
   return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
