@@ -1,6 +1,7 @@
 #include "tuner/tune.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <optional>
@@ -19,6 +20,7 @@ namespace altrt::tuner {
 namespace {
 
 constexpr double kCallbackSeconds = 0.1;
+constexpr double kPackedBytesPerSecond = 500e6;
 constexpr size_t kFirstBatch = 8, kBatch = 16;
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
@@ -62,13 +64,12 @@ class Tuning {
     const double budget = std::chrono::duration<double>(request.options.budget).count();
     if (budget > 0) limit_s_ = std::max(0.0, budget - request.spent_seconds);
     if (request.options.max_trials > 0) trials_left_ = request.options.max_trials - request.spent_trials;
-    // Time for the comparison of whole plans is kept back.
-    search_s_ = limit_s_ - std::clamp(0.15 * limit_s_, 0.2, 5.0);
     double weights = 0;
     for (const graph::Value& value : request.graph->values) {
       if (value.is_constant()) weights += static_cast<double>(value.data->bytes());
     }
     cold_weights_ = weights > static_cast<double>(request.target.l3_bytes);
+    packing_s_ = 2 * weights / kPackedBytesPerSecond;
     for (size_t t = 0; t < tasks_.size(); ++t) {
       TaskState& state = states_.emplace_back();
       state.progress.weight = static_cast<double>(tasks_[t].groups.size());
@@ -115,11 +116,19 @@ class Tuning {
     return progress;
   }
 
+  // Time for the comparison of whole plans: two are packed, and each runs a few times.
+  void keep_time_back() {
+    const double runs = 10e-3 * progress().best_ms;
+    if (std::isinf(limit_s_)) return;
+    search_s_ = limit_s_ - std::clamp(packing_s_ + runs, 0.1 * limit_s_, 0.4 * limit_s_);
+  }
+
   void search() {
     for (;;) {
       std::vector<Progress> all;
       for (const TaskState& state : states_) all.push_back(state.progress);
       current_ = choose_task(all);
+      keep_time_back();
       if (current_ < 0 || trials_left_ <= 0 || stop()) return;
       step(static_cast<size_t>(current_));
     }
@@ -242,7 +251,8 @@ class Tuning {
       changed[t] = states_[t].measurer && !(states_[t].measurer->incumbent() == tasks_[t].initial);
       any |= changed[t];
     }
-    if (any) {
+    // Cut short, the races of single groups have to do.
+    if (any && !cancelled_ && watch_.seconds() + packing_s_ < limit_s_) {
       try {
         confirm(changed);
       } catch (const Error& error) {
@@ -266,6 +276,7 @@ class Tuning {
       choice.push_back(changed[t] ? &best[t] : &initial[t]);
     }
     const std::shared_ptr<const plan::Plan> before = build_plan(request_, tasks_, old_choice);
+    if (stop_now()) return;
     for (int attempt = 0; attempt < 2; ++attempt) {
       const auto after = build_plan(request_, tasks_, choice);
       const double left = std::isfinite(limit_s_) ? std::max(0.0, limit_s_ - watch_.seconds()) : 5.0;
@@ -284,10 +295,13 @@ class Tuning {
         choice[t] = &initial[t];
         reverted = true;
       }
-      const bool time_left = watch_.seconds() < limit_s_ && !cancelled_;
+      const double again = packing_s_ / 2 + 4e-3 * times.before_ms;
+      const bool time_left = watch_.seconds() + again < limit_s_ && !cancelled_;
       if (times.after_ms <= times.before_ms * 1.01 && (!reverted || !time_left)) return;
       if (attempt == 0 && reverted && time_left) continue;
       if (times.after_ms <= times.before_ms * 1.01) return;
+      base::log(base::LogLevel::info, "tuning: the new plan takes " + std::to_string(times.after_ms) + " ms against " +
+                                          std::to_string(times.before_ms) + " and is dropped");
       std::fill(changed.begin(), changed.end(), false);
       result_.tuned_ms = times.before_ms;
       return;
@@ -332,6 +346,7 @@ class Tuning {
   double limit_s_ = std::numeric_limits<double>::infinity();
   double search_s_ = std::numeric_limits<double>::infinity();
   int64_t trials_left_ = std::numeric_limits<int64_t>::max();
+  double packing_s_ = 0;
   bool cold_weights_ = false;
   bool cancelled_ = false;
   double last_callback_ = -1;

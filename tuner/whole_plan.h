@@ -15,11 +15,12 @@ std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const s
                                              const std::vector<const Candidate*>& candidates);
 
 struct Comparison {
-  double before_ms = 0, after_ms = 0;             // lower quartiles of whole runs
-  std::vector<double> before_group, after_group;  // per group, the conversions that it asked for included
+  double before_ms = 0, after_ms = 0;             // sums over the groups
+  std::vector<double> before_group, after_group;  // near the fastest run of each, in its place in the plan, with the
+                                                  // conversions that it asked for
 };
 
-/// Runs both plans alternately on made-up inputs, at least three times each, then until `seconds` are over or `stop`.
+/// Runs both plans alternately on made-up inputs, three times each and then until `seconds` are over or `stop`.
 Comparison compare(const std::shared_ptr<const plan::Plan>& before, const std::shared_ptr<const plan::Plan>& after,
                    base::Team& team, double seconds, const Stop& stop);
 
