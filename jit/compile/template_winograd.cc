@@ -155,12 +155,7 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
   const int64_t block = channel_block(layout_of(c, out.outputs[0], layouts));
   const std::string n = out.axes[0].name, o = out.axes[1].name, h = out.axes[2].name, x = out.axes[3].name;
   const std::string tap = out.reduce[0].name;
-  schedule["winograd_u"]
-      .unroll("u.r")
-      .unroll("u.s")
-      .parallel("u.x")
-      .parallel("u.y")
-      .parallel("u.o.0");
+  schedule["winograd_u"].unroll("u.r").unroll("u.s").parallel("u.x").parallel("u.y").parallel("u.o.0");
   schedule["winograd_t"]
       .reorder({"t.n", "t.p", "t.q", "t.j", "t.r", "t.x", "t.i"})
       .unroll("t.x")
