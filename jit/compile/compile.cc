@@ -5,6 +5,7 @@
 #include <altrt/error.h>
 
 #include "jit/compile/provide.h"
+#include "jit/compile/stage_loops.h"
 #include "jit/cpu/cpu.h"
 #include "jit/loop/lower.h"
 
@@ -21,15 +22,6 @@ Lowered lower_group(const Computation& c, const GroupDecision& decision, MathMod
   Lowered lowered{apply_algorithm(c, decision.algorithm), {}};
   lowered.kernels = lower(lowered.computation, decision.layouts, decision.schedule, math);
   return lowered;
-}
-
-// Arithmetic of the stages that write the kernel's outputs and of those computed inside it: points times fused
-// operations, as the Computation defines them.
-int64_t stage_flops(const Stage& stage) {
-  int64_t points = 1, reduced = 1;
-  for (const Axis& axis : stage.axes) points *= axis.extent.bound;
-  for (const Axis& axis : stage.reduce) reduced *= axis.extent.bound;
-  return stage.reduce.empty() ? points : 2 * points * reduced;
 }
 
 int64_t kernel_flops(const Computation& c, const std::vector<int>& arguments) {

@@ -71,4 +71,11 @@ AxisStride axis_stride(const Computation& c, const Expr& e, const std::string& a
   return {true, second.elements - first.elements};
 }
 
+int64_t stage_flops(const Stage& stage) {
+  int64_t points = 1, reduced = 1;
+  for (const Axis& axis : stage.axes) points *= axis.extent.bound;
+  for (const Axis& axis : stage.reduce) reduced *= axis.extent.bound;
+  return stage.reduce.empty() ? points : 2 * points * reduced;
+}
+
 }  // namespace altrt::jit

@@ -37,6 +37,9 @@ AxisStride axis_stride(const Computation& c, const Expr& e, const std::string& a
 /// All accesses in the stage's bodies.
 std::vector<Expr> stage_accesses(const Stage& stage);
 
+/// Arithmetic of a stage as defined: its points, times two for each point of a reduction.
+int64_t stage_flops(const Stage& stage);
+
 /// ceil(a / b) for positive b.
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up_to(int64_t a, int64_t b) { return ceil_div(a, b) * b; }

@@ -36,7 +36,7 @@ class Composer {
       : graph_(graph), nodes_(nodes), set_(nodes.begin(), nodes.end()) {}
 
   Computation build(std::vector<int>& tensor_values) {
-    for (const int n : nodes_) add_node(graph_.nodes[n], n);
+    for (const int n : nodes_) add_node(graph_.nodes[n]);
     tensor_values.assign(c_.tensors.size(), -1);
     for (const auto& [value, tensor] : tensor_of_) {
       if (c_.tensors[tensor].role != Role::intermediate) tensor_values[tensor] = value;
@@ -58,7 +58,7 @@ class Composer {
     return tensor_of_[value] = c_.add_tensor(std::move(decl));
   }
 
-  void add_node(const Node& node, int number) {
+  void add_node(const Node& node) {
     std::vector<int> inputs, outputs;
     for (const int value : node.inputs) {
       inputs.push_back(value < 0 ? -1
@@ -70,7 +70,6 @@ class Composer {
     }
     ops::Builder builder(c_, inputs, outputs, "s" + std::to_string(position_++));
     op_of(graph_, node).build(graph_.info(node), builder);
-    (void)number;
   }
 
   const Graph& graph_;

@@ -6,7 +6,7 @@
 
 #include <altrt/error.h>
 
-#include "jit/layout/layout.h"
+#include "jit/compile/stage_loops.h"
 #include "runtime/graph/compose.h"
 
 namespace altrt::graph {
@@ -17,9 +17,9 @@ constexpr size_t kMaxNodes = 24;  // in one group: keeps a kernel's code bounded
 
 class Grouper {
  public:
-  explicit Grouper(const Graph& graph)
+  Grouper(const Graph& graph, const std::vector<NodeTraits>& traits)
       : graph_(graph),
-        traits_(node_traits(graph)),
+        traits_(traits),
         group_(graph.nodes.size(), -1),
         readers_(graph.values.size()),
         producer_(graph.values.size(), -1),
@@ -175,6 +175,16 @@ class Grouper {
   // Index maps in front of a matrix product, and maps in front of a row-wise operator, are read through.
   void add_prologue(int node, int id) {
     const bool anchor = traits_[node].op->pattern == ops::Pattern::anchor;
+    absorb_maps(node, id, [&](int, int, int p) {
+      const bool move = traits_[p].op->pattern == ops::Pattern::move;
+      return anchor ? move && reads_well(id, p) : move || !traits_[p].expensive;
+    });
+  }
+
+  // Adds producers of `node`'s operands, and theirs in turn: pure maps that nobody outside the group reads and that
+  // `accept(reader, value, producer)` takes.
+  template <typename Accept>
+  void absorb_maps(int node, int id, const Accept& accept) {
     std::vector<int> open{node};
     while (!open.empty() && members_[id].size() < kMaxNodes) {
       const int n = open.back();
@@ -182,10 +192,7 @@ class Grouper {
       for (const int v : graph_.nodes[n].inputs) {
         const int p = v < 0 ? -1 : producer_[v];
         if (p < 0 || group_[p] >= 0 || !traits_[p].single_map || traits_[p].host || !only_reader_is(v, id)) continue;
-        if (graph_.nodes[p].outputs.size() != 1) continue;
-        const bool move = traits_[p].op->pattern == ops::Pattern::move;
-        const bool cheap = !traits_[p].expensive;
-        if (anchor ? !(move && reads_well(node, id, p)) : !(move || cheap)) continue;
+        if (graph_.nodes[p].outputs.size() != 1 || !accept(n, v, p)) continue;
         assign(p, id);
         open.push_back(p);
       }
@@ -194,13 +201,12 @@ class Grouper {
 
   // Whether the anchor still reads its operands along straight lines when `extra` is inlined: linear indices, and a
   // second operand that is contiguous along the columns.
-  bool reads_well(int node, int id, int extra) const {
+  bool reads_well(int id, int extra) const {
     std::vector<int> nodes = members_[id];
     nodes.push_back(extra);
     std::sort(nodes.begin(), nodes.end());
     const Composed composed = compose(graph_, nodes);
     const jit::Computation& c = composed.computation;
-    (void)node;
     if (c.anchor.kind != jit::AnchorKind::matmul || c.stages.size() != 1) return false;
     const jit::Stage& stage = c.stages[c.anchor.stage];
     jit::Ranges ranges;
@@ -226,20 +232,10 @@ class Grouper {
   void start_light(int node) {
     const int id = static_cast<int>(members_.size());
     assign(node, id);
-    std::vector<int> open{node};
-    while (!open.empty() && members_[id].size() < kMaxNodes) {
-      const int n = open.back();
-      open.pop_back();
-      for (const int v : graph_.nodes[n].inputs) {
-        const int p = v < 0 ? -1 : producer_[v];
-        if (p < 0 || group_[p] >= 0 || !traits_[p].single_map || traits_[p].host || !only_reader_is(v, id)) continue;
-        if (graph_.nodes[p].outputs.size() != 1) continue;
-        const bool repeats = elements(v) < elements(graph_.nodes[n].outputs[0]);
-        if (repeats && traits_[p].expensive) continue;
-        assign(p, id);
-        open.push_back(p);
-      }
-    }
+    absorb_maps(node, id, [&](int n, int v, int p) {
+      const bool repeats = elements(v) < elements(graph_.nodes[n].outputs[0]);
+      return !(repeats && traits_[p].expensive);
+    });
   }
 
   // Groups in topological order, their nodes too.
@@ -278,7 +274,7 @@ class Grouper {
   }
 
   const Graph& graph_;
-  std::vector<NodeTraits> traits_;
+  const std::vector<NodeTraits>& traits_;
   std::vector<int> group_;
   std::vector<std::vector<int>> readers_;
   std::vector<int> producer_;
@@ -289,12 +285,7 @@ class Grouper {
 
 int64_t flops_of(const jit::Computation& c) {
   int64_t flops = 0;
-  for (const jit::Stage& stage : c.stages) {
-    int64_t points = 1, reduced = 1;
-    for (const jit::Axis& axis : stage.axes) points *= axis.extent.bound;
-    for (const jit::Axis& axis : stage.reduce) reduced *= axis.extent.bound;
-    flops += stage.reduce.empty() ? points : 2 * points * reduced;
-  }
+  for (const jit::Stage& stage : c.stages) flops += jit::stage_flops(stage);
   return flops;
 }
 
@@ -303,7 +294,7 @@ int64_t flops_of(const jit::Computation& c) {
 std::vector<Group> form_groups(const Graph& graph) {
   std::vector<Group> groups;
   const std::vector<NodeTraits> traits = node_traits(graph);
-  for (std::vector<int>& nodes : Grouper(graph).partition()) {
+  for (std::vector<int>& nodes : Grouper(graph, traits).partition()) {
     Group group;
     int head = nodes[0];
     for (const int n : nodes) {
