@@ -83,8 +83,10 @@ struct TensorView {
 class ALTRT_API Tensor {
  public:
   Tensor() = default;
-  /// Zero-filled.
+  /// Zero-filled. Error(out_of_memory).
   Tensor(DataType type, Shape shape);
+  /// With contents left to chance, for who writes all of it. Error(out_of_memory).
+  static Tensor uninitialized(DataType type, Shape shape);
   Tensor(const Tensor& other);
   Tensor(Tensor&& other) noexcept;
   Tensor& operator=(Tensor other) noexcept;

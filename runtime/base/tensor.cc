@@ -67,23 +67,33 @@ std::string to_string(const Shape& shape) {
   return text + "]";
 }
 
-Tensor::Tensor(DataType type, Shape shape) : type_(type), shape_(std::move(shape)) {
+Tensor::Tensor(DataType type, Shape shape) : Tensor(uninitialized(type, std::move(shape))) {
+  std::memset(data_, 0, bytes_);
+}
+
+Tensor Tensor::uninitialized(DataType type, Shape shape) {
+  Tensor tensor;
+  tensor.type_ = type;
+  tensor.shape_ = std::move(shape);
   size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<size_t>(element_count(shape_)), size_of(type), &bytes) ||
+  if (__builtin_mul_overflow(static_cast<size_t>(element_count(tensor.shape_)), size_of(type), &bytes) ||
       bytes > SIZE_MAX / 2) {
-    throw Error(ErrorCode::out_of_memory, "a tensor of shape " + to_string(shape_) + " is too large");
+    throw Error(ErrorCode::out_of_memory, "a tensor of shape " + to_string(tensor.shape_) + " is too large");
   }
   // Whole cache lines plus one, so that whole vectors may be read at the end.
   const size_t allocated = base::round_up(bytes, base::kAlignment) + base::kAlignment;
-  data_ = base::allocate(allocated);
-  if (!data_) throw Error(ErrorCode::out_of_memory, "cannot allocate a tensor of shape " + to_string(shape_));
-  std::memset(data_, 0, allocated);
-  bytes_ = bytes;
+  tensor.data_ = base::allocate(allocated);
+  if (!tensor.data_) {
+    throw Error(ErrorCode::out_of_memory, "cannot allocate a tensor of shape " + to_string(tensor.shape_));
+  }
+  std::memset(static_cast<char*>(tensor.data_) + bytes, 0, allocated - bytes);
+  tensor.bytes_ = bytes;
+  return tensor;
 }
 
 Tensor::Tensor(const Tensor& other) {
   if (!other.data_) return;
-  Tensor copy(other.type_, other.shape_);
+  Tensor copy = uninitialized(other.type_, other.shape_);
   std::memcpy(copy.data_, other.data_, other.bytes_);
   *this = std::move(copy);
 }

@@ -8,11 +8,8 @@
 
 #include <cerrno>
 #include <cstring>
-#include <new>
 #include <utility>
 #include <vector>
-
-#include "runtime/base/buffer.h"
 
 namespace altrt::model {
 
@@ -168,35 +165,6 @@ void ExternalData::read(const ExternalRange& range, void* to, uint64_t bytes, Re
     if (got == 0) context.fail(quoted(range.location) + " became shorter while it was read", ErrorCode::io);
     done += static_cast<uint64_t>(got);
   }
-}
-
-FileBytes read_file(const std::string& path, uint64_t limit) {
-  const auto fail = [&](const std::string& why, ErrorCode code = ErrorCode::io) {
-    throw Error(code, path + ": " + why);
-  };
-  const File file(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY));
-  if (!file) fail("cannot open: " + reason(errno));
-  struct stat status {};
-  if (::fstat(file.descriptor(), &status) != 0) fail("cannot examine: " + reason(errno));
-  if (!S_ISREG(status.st_mode)) fail("is not a regular file");
-  const auto size = static_cast<uint64_t>(status.st_size);
-  if (size > limit) {
-    fail("has " + std::to_string(size) + " bytes, more than the limit of " + std::to_string(limit),
-         ErrorCode::out_of_memory);
-  }
-  FileBytes bytes;
-  bytes.data.reset(static_cast<char*>(base::allocate(size)));
-  if (!bytes.data) fail("no memory for its " + std::to_string(size) + " bytes", ErrorCode::out_of_memory);
-  uint64_t done = 0;
-  while (done < size) {
-    const ssize_t got = ::read(file.descriptor(), bytes.data.get() + done, size - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail("reading failed: " + reason(errno));
-    if (got == 0) break;  // the file became shorter; its content is judged as it is
-    done += static_cast<uint64_t>(got);
-  }
-  bytes.size = done;
-  return bytes;
 }
 
 }  // namespace altrt::model

@@ -2,12 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "runtime/model/read_context.h"
 
@@ -64,18 +61,5 @@ class ExternalData {
   std::string folder_;
   std::map<std::string, Entry> files_;
 };
-
-/// The bytes of a file.
-struct FileBytes {
-  struct Free {
-    void operator()(char* bytes) const { std::free(bytes); }
-  };
-  std::unique_ptr<char[], Free> data;
-  size_t size = 0;
-  operator std::string_view() const { return {data.get(), size}; }  // NOLINT(google-explicit-constructor)
-};
-
-/// Reads a regular file whole. Error(io) names path and reason; files beyond `limit` bytes are refused.
-FileBytes read_file(const std::string& path, uint64_t limit);
 
 }  // namespace altrt::model

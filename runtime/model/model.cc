@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "runtime/graph/graph.h"
-#include "runtime/model/external_data.h"
+#include "runtime/model/model_file.h"
 #include "runtime/model/onnx_reader.h"
 #include "runtime/model/onnx_writer.h"
 
@@ -29,9 +29,11 @@ std::vector<ValueInfo> value_infos(const graph::Graph& graph, const std::vector<
   return result;
 }
 
-Model read(std::string_view bytes, const std::string& name, const std::string& external_data_folder) {
+// `source`: bytes or a ModelFile.
+template <typename Source>
+Model read(const Source& source, const std::string& name, const std::string& external_data_folder) {
   try {
-    return Model(std::make_shared<const graph::Graph>(model::read_onnx(bytes, name, external_data_folder)));
+    return Model(std::make_shared<const graph::Graph>(model::read_onnx(source, name, external_data_folder)));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, name + ": no memory for the model");
   }
@@ -47,8 +49,7 @@ Model Model::load(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  const model::FileBytes bytes = model::read_file(path, model::kMaxModelBytes);
-  return read(bytes, name, folder);
+  return read(model::ModelFile::open(path, model::kMaxModelBytes), name, folder);
 }
 
 Model Model::load(const void* data, size_t size, const std::string& external_data_folder, const std::string& name) {

@@ -190,10 +190,9 @@ RawModel read_model(std::string_view bytes, ReadContext& context, graph::Graph& 
   return model;
 }
 
-}  // namespace
-
-graph::Graph read_onnx(std::string_view bytes, const std::string& name, const std::string& external_data_folder) {
-  ReadContext context(name, kBudgetBase + kBudgetPerByte * bytes.size());
+graph::Graph read(std::string_view bytes, const ModelFile* source, const std::string& name,
+                  const std::string& external_data_folder) {
+  ReadContext context(name, kBudgetBase + kBudgetPerByte * bytes.size(), source);
   if (bytes.empty()) context.fail("is empty");
   graph::Graph graph;
   graph.name = name;
@@ -208,6 +207,16 @@ graph::Graph read_onnx(std::string_view bytes, const std::string& name, const st
   graph = graph::sort(std::move(graph));
   graph::verify(graph);
   return graph;
+}
+
+}  // namespace
+
+graph::Graph read_onnx(std::string_view bytes, const std::string& name, const std::string& external_data_folder) {
+  return read(bytes, nullptr, name, external_data_folder);
+}
+
+graph::Graph read_onnx(const ModelFile& file, const std::string& name, const std::string& external_data_folder) {
+  return read(file.bytes(), &file, name, external_data_folder);
 }
 
 }  // namespace altrt::model

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "runtime/graph/graph.h"
+#include "runtime/model/model_file.h"
 
 namespace altrt::model {
 
@@ -20,5 +21,6 @@ inline constexpr uint64_t kMaxModelBytes = (uint64_t{1} << 31) - 1;
 /// element types that libaltrt lacks end in one Error(unsupported) that names all of them. Doc strings, metadata and
 /// training information are not read.
 graph::Graph read_onnx(std::string_view bytes, const std::string& name, const std::string& external_data_folder = "");
+graph::Graph read_onnx(const ModelFile& file, const std::string& name, const std::string& external_data_folder = "");
 
 }  // namespace altrt::model

@@ -1,5 +1,9 @@
 #include "runtime/model/read_context.h"
 
+#include <cstring>
+
+#include "runtime/model/model_file.h"
+
 namespace altrt::model {
 
 namespace {
@@ -26,6 +30,11 @@ void ReadContext::finish() const {
   for (size_t i = 0; i < unsupported_.size(); ++i) text += (i ? "; " : "") + unsupported_[i];
   if (unsupported_count_ > kMostReports) text += "; and " + std::to_string(unsupported_count_ - kMostReports) + " more";
   throw Error(ErrorCode::unsupported, text);
+}
+
+void ReadContext::copy(std::string_view part, void* to) const {
+  if (source_) return source_->copy(part, to);
+  std::memcpy(to, part.data(), part.size());
 }
 
 void ReadContext::take(uint64_t bytes) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <altrt/error.h>
@@ -14,10 +15,14 @@ namespace altrt::model {
 
 using base::quoted;
 
+class ModelFile;
+
 class ReadContext {
  public:
   /// `file` stands for the model in messages. `budget` is the number of bytes that decoded data may take together.
-  ReadContext(std::string file, uint64_t budget) : file_(std::move(file)), budget_(budget) {}
+  /// Bytes of the model come from `source` where it is given: they need not be in memory.
+  ReadContext(std::string file, uint64_t budget, const ModelFile* source = nullptr)
+      : file_(std::move(file)), budget_(budget), source_(source) {}
 
   /// Throws Error(code) with "file: place: place: message".
   [[noreturn]] void fail(const std::string& message, ErrorCode code = ErrorCode::invalid_model) const;
@@ -29,6 +34,9 @@ class ReadContext {
   void take(uint64_t bytes);
   /// Data outside the model file was found: decoded data may take as much more.
   void add_budget(uint64_t bytes) { budget_ += bytes; }
+
+  /// Copies a part of the model's bytes. Error(io).
+  void copy(std::string_view part, void* to) const;
 
   const std::string& file() const { return file_; }
 
@@ -49,6 +57,7 @@ class ReadContext {
 
   std::string file_;
   uint64_t budget_;
+  const ModelFile* source_;
   std::vector<std::string> places_;
   std::vector<std::string> unsupported_;
   size_t unsupported_count_ = 0;

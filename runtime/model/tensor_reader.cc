@@ -302,11 +302,11 @@ std::shared_ptr<const Tensor> decode(const RawTensor& raw, DataType type, ReadCo
   }
 
   context.take(bytes);
-  auto tensor = std::make_shared<Tensor>(type, raw.dims);
+  auto tensor = std::make_shared<Tensor>(Tensor::uninitialized(type, raw.dims));
   if (raw.external) {
     external->read(*raw.range, tensor->data(), bytes, context);
   } else if (raw.data_field == tensor_proto::raw_data) {
-    std::memcpy(tensor->data(), raw.raw.data(), bytes);
+    context.copy(raw.raw, tensor->data());
   } else if (raw.data_field != 0) {
     decode_typed(raw, context, static_cast<int64_t>(count), *tensor);
   }

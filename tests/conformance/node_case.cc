@@ -7,12 +7,13 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include "runtime/model/external_data.h"
 #include "runtime/model/onnx_reader.h"
 #include "runtime/model/tensor_reader.h"
 
@@ -33,7 +34,8 @@ Tensors read_tensors(const fs::path& folder, const std::string& kind, size_t cou
   Tensors tensors;
   for (size_t i = 0; i < count; ++i) {
     const std::string path = (folder / (kind + "_" + std::to_string(i) + ".pb")).string();
-    const model::FileBytes bytes = model::read_file(path, kMostBytes);
+    std::ifstream file(path, std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(file), {});
     model::ReadContext context(path, kMostBytes);
     const auto tensor = model::read_tensor(bytes, context, nullptr);
     context.finish();

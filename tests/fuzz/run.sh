@@ -24,7 +24,7 @@ sources="tests/fuzz/${target}_fuzz.cc
   runtime/base/buffer.cc runtime/base/hash.cc runtime/base/tensor.cc runtime/base/text.cc
   runtime/graph/graph.cc runtime/graph/print.cc runtime/graph/verify.cc
   runtime/model/attribute_reader.cc runtime/model/external_data.cc runtime/model/graph_reader.cc
-  runtime/model/message.cc runtime/model/onnx_reader.cc runtime/model/onnx_writer.cc runtime/model/read_context.cc
+  runtime/model/message.cc runtime/model/model_file.cc runtime/model/onnx_reader.cc runtime/model/onnx_writer.cc runtime/model/read_context.cc
   runtime/model/tensor_reader.cc"
 if [ "$target" = simplify ]; then
   sources="$sources runtime/graph/evaluate.cc runtime/graph/fix_shapes.cc runtime/graph/fold_batch_norm.cc

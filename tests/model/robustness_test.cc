@@ -1,6 +1,7 @@
 // Damaged files: every prefix, every flipped bit and many multiple changes end in a model or in an Error.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -48,14 +49,64 @@ std::string sample() {
   return parts.bytes();
 }
 
-// True if it is a model.
-bool survives(const std::string& bytes) {
+// The graph's text with its weights' contents; empty if the bytes are no model.
+template <typename Source>
+std::string read_text(const Source& source) {
   try {
-    graph::to_string(read_onnx(bytes, "damaged"));
-    return true;
+    const graph::Graph graph = read_onnx(source, "damaged");
+    std::string text = graph::to_string(graph);
+    for (const graph::Value& value : graph.values) {
+      if (value.is_constant()) text.append(static_cast<const char*>(value.data->data()), value.data->bytes());
+    }
+    return text;
   } catch (const Error& error) {
     EXPECT_NE(error.code(), ErrorCode::internal) << error.what();
-    return false;
+    return "";
+  }
+}
+
+ModelFile file_of(const std::string& bytes, uint64_t least_hole) {
+  const ModelFile::Source source = [&bytes](void* to, uint64_t offset, uint64_t count) {
+    return static_cast<uint64_t>(bytes.copy(static_cast<char*>(to), count, std::min<uint64_t>(offset, bytes.size())));
+  };
+  return ModelFile(source, bytes.size(), "damaged", least_hole);
+}
+
+// True if it is a model, whether in memory whole or read with its weights left out.
+bool survives(const std::string& bytes) {
+  const std::string whole = read_text(std::string_view(bytes));
+  EXPECT_EQ(read_text(file_of(bytes, 4)), whole);
+  return !whole.empty();
+}
+
+TEST(ModelFile, LeavesOutLargeWeights) {
+  const std::string bytes = sample();
+  const ModelFile with_holes = file_of(bytes, 16), without = file_of(bytes, 17);
+  ASSERT_EQ(with_holes.holes().size(), 1u);
+  EXPECT_EQ(with_holes.holes()[0].size(), 16u);
+  EXPECT_EQ(with_holes.bytes().size(), bytes.size());
+  EXPECT_TRUE(without.holes().empty());
+  EXPECT_EQ(without.bytes(), bytes);
+  EXPECT_EQ(read_text(with_holes), read_text(without));
+  EXPECT_NE(read_text(with_holes), "");
+}
+
+TEST(ModelFile, SaysThatTheFileBecameShorter) {
+  const std::string bytes = sample();
+  uint64_t size = bytes.size();
+  const ModelFile file(
+      [&](void* to, uint64_t offset, uint64_t count) -> uint64_t {
+        if (offset >= size) return 0;
+        return bytes.copy(static_cast<char*>(to), std::min(count, size - offset), offset);
+      },
+      size, "shrinking.onnx", 16);
+  size = 0;
+  try {
+    read_onnx(file, "shrinking.onnx");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::io);
+    EXPECT_NE(std::string(error.what()).find("became shorter"), std::string::npos) << error.what();
   }
 }
 
