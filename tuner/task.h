@@ -28,7 +28,7 @@ struct Task {
   int64_t flops = 0;
 };
 
-/// In order of their first groups. Host groups and groups of other providers have no task.
+/// In order of their first groups. Host groups have no task.
 std::vector<Task> make_tasks(const graph::Graph& graph, const std::vector<graph::Group>& groups,
                              const graph::Decisions& decisions);
 

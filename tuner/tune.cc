@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
-#include <optional>
+#include <exception>
+#include <memory>
 
 #include <altrt/error.h>
 
@@ -13,15 +13,17 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "tuner/limits.h"
 #include "tuner/search/scheduler.h"
 #include "tuner/whole_plan.h"
 
 namespace altrt::tuner {
 namespace {
 
-constexpr double kCallbackSeconds = 0.1;
-constexpr double kPackedBytesPerSecond = 500e6;
 constexpr size_t kFirstBatch = 8, kBatch = 16;
+constexpr double kInitialShare = 0.05;  // of the budget, for timing the untuned plan
+constexpr int kMostComparisons = 3;
+constexpr double kMostSlowdown = 1.01, kMostSlowdownOfTask = 1.02;  // that a comparison can't tell from noise
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
 std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
@@ -51,56 +53,56 @@ std::string reason_class(const std::string& reason) {
 }
 
 struct TaskState {
+  Candidate initial;
   std::unique_ptr<Evolution> evolution;
   std::unique_ptr<Measurer> measurer;
   Progress progress;
   TaskReport report;
+
+  bool measured() const { return measurer && measurer->initial_ms() > 0; }
 };
 
 class Tuning {
  public:
   explicit Tuning(const TuneRequest& request)
-      : request_(request), tasks_(make_tasks(*request.graph, request.groups, request.initial)) {
-    const double budget = std::chrono::duration<double>(request.options.budget).count();
-    if (budget > 0) limit_s_ = std::max(0.0, budget - request.spent_seconds);
-    if (request.options.max_trials > 0) trials_left_ = request.options.max_trials - request.spent_trials;
+      : request_(request),
+        limits_(request.options, request.spent_seconds, request.spent_trials),
+        tasks_(make_tasks(*request.graph, request.groups, request.initial)) {
     double weights = 0;
     for (const graph::Value& value : request.graph->values) {
       if (value.is_constant()) weights += static_cast<double>(value.data->bytes());
     }
     cold_weights_ = weights > static_cast<double>(request.target.l3_bytes);
-    packing_s_ = 2 * weights / kPackedBytesPerSecond;
-    for (size_t t = 0; t < tasks_.size(); ++t) {
+    for (const Task& task : tasks_) {
       TaskState& state = states_.emplace_back();
-      state.progress.weight = static_cast<double>(tasks_[t].groups.size());
-      state.progress.ms = guess_ms(tasks_[t]);
-      state.report.name = tasks_[t].name;
-      state.report.ops = tasks_[t].ops;
-      state.report.groups = static_cast<int>(tasks_[t].groups.size());
+      state.progress.weight = static_cast<double>(task.groups.size());
+      state.progress.ms = guess_ms(task);
+      state.report.name = task.name;
+      state.report.ops = task.ops;
+      state.report.groups = static_cast<int>(task.groups.size());
     }
     result_.decisions = request.initial;
+    result_.code.resize(request.groups.size());
     result_.before_ms.resize(request.groups.size(), 0);
     result_.after_ms.resize(request.groups.size(), 0);
     result_.records = request.records;
   }
 
   TuneResult run() {
-    search();
+    compile_initial();
+    if (limits_.trials_left() > 0 && !over()) {
+      measure_initial();
+      search();
+    }
     finish();
-    result_.seconds = watch_.seconds();
-    result_.cancelled = cancelled_;
+    result_.seconds = limits_.seconds();
+    result_.cancelled = limits_.cancelled();
     return std::move(result_);
   }
 
  private:
-  // Calls the user back if it is time to; true to end the search.
-  bool stop() {
-    const double now = watch_.seconds();
-    if (!cancelled_ && request_.options.progress && now - last_callback_ >= kCallbackSeconds) {
-      last_callback_ = now;
-      cancelled_ = !request_.options.progress(progress());
-    }
-    return cancelled_ || now >= search_s_;
+  bool over() {
+    return limits_.over([this] { return progress(); });
   }
 
   TuningProgress progress() const {
@@ -111,25 +113,98 @@ class Tuning {
     progress.task_count = static_cast<int>(tasks_.size());
     progress.trials = result_.trials;
     for (const TaskState& state : states_) progress.best_ms += state.progress.ms * state.progress.weight;
-    progress.elapsed_s = watch_.seconds();
-    progress.remaining_s = std::isfinite(limit_s_) ? std::max(0.0, limit_s_ - progress.elapsed_s) : 0;
+    progress.elapsed_s = limits_.seconds();
+    progress.remaining_s = std::isfinite(limits_.seconds_left()) ? std::max(0.0, limits_.seconds_left()) : 0;
     return progress;
   }
 
-  // Time for the comparison of whole plans: two are packed, and each runs a few times.
+  // Code of every task as it would be used without tuning. Where the compiler refuses a schedule the session would run
+  // plain loops: so does the first incumbent.
+  void compile_initial() {
+    std::vector<std::exception_ptr> errors(tasks_.size());
+    request_.team.run(static_cast<int64_t>(tasks_.size()), 1, [&](int64_t first, int64_t last, int) {
+      for (int64_t i = first; i < last; ++i) {
+        const auto t = static_cast<size_t>(i);
+        try {
+          compile_task(t);
+        } catch (...) {
+          errors[t] = std::current_exception();
+        }
+      }
+    });
+    for (const std::exception_ptr& error : errors) {
+      if (error) std::rethrow_exception(error);
+    }
+  }
+
+  void compile_task(size_t t) {
+    const Task& task = tasks_[t];
+    jit::GroupDecision decision = task.initial;
+    try {
+      states_[t].initial =
+          load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "initial"));
+      return;
+    } catch (const Error& error) {
+      const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
+      if (!refused || decision.provider != "own") throw;
+    }
+    decision.schedule = {};
+    states_[t].initial =
+        load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "plain"));
+  }
+
+  static std::string prefix(size_t task) { return "altrt_t" + std::to_string(task) + "_"; }
+
+  std::vector<const Candidate*> initial_choice() const {
+    std::vector<const Candidate*> choice;
+    for (const TaskState& state : states_) choice.push_back(&state.initial);
+    return choice;
+  }
+
+  // Times the plan that would be used without tuning: where the time goes, and what a comparison costs.
+  void measure_initial() {
+    phase_ = "untuned plan";
+    try {
+      const base::Stopwatch watch;
+      before_ = std::make_unique<PlanRunner>(build_plan(request_, tasks_, initial_choice()), request_.team);
+      packing_s_ = watch.seconds();
+      const double most_s = std::min(1.0, limits_.budget_s() * kInitialShare);
+      do {
+        before_->run();
+      } while (!over() && before_->runs() < 8 && watch.seconds() - packing_s_ < most_s);
+      const std::vector<double> ms = before_->group_ms();
+      for (size_t t = 0; t < tasks_.size(); ++t) {
+        double sum = 0;
+        for (const int g : tasks_[t].groups) sum += ms[static_cast<size_t>(g)];
+        states_[t].progress.ms = sum / states_[t].progress.weight;
+      }
+      result_.initial_ms = before_->ms();
+    } catch (const Error& error) {
+      base::log(base::LogLevel::warning, std::string("tuning: the untuned plan was not timed: ") + error.what());
+      before_.reset();
+    }
+  }
+
+  bool is_changed(size_t t) const { return !(best(t).decision == states_[t].initial.decision); }
+
+  // Time for the comparison of whole plans, once there is something to compare: another one is packed, and both run a
+  // few times.
   void keep_time_back() {
-    const double runs = 10e-3 * progress().best_ms;
-    if (std::isinf(limit_s_)) return;
-    search_s_ = limit_s_ - std::clamp(packing_s_ + runs, 0.1 * limit_s_, 0.4 * limit_s_);
+    bool any = false;
+    for (size_t t = 0; t < tasks_.size() && !any; ++t) any = is_changed(t);
+    if (!any || !before_ || !std::isfinite(limits_.budget_s())) return;
+    const double comparison = 1.5 * packing_s_ + 8e-3 * result_.initial_ms;
+    limits_.keep_back(std::clamp(comparison, 0.05 * limits_.budget_s(), 0.4 * limits_.budget_s()));
   }
 
   void search() {
+    phase_ = "search";
     for (;;) {
       std::vector<Progress> all;
       for (const TaskState& state : states_) all.push_back(state.progress);
       current_ = choose_task(all);
       keep_time_back();
-      if (current_ < 0 || trials_left_ <= 0 || stop()) return;
+      if (current_ < 0 || limits_.trials_left() <= 0 || over()) return;
       step(static_cast<size_t>(current_));
     }
   }
@@ -139,10 +214,14 @@ class Tuning {
     TaskState& state = states_[number];
     if (state.measurer) return;
     const uint64_t seed = base::Hasher(request_.options.seed).add(task.key).value();
+    const jit::GroupDecision& initial = state.initial.decision;
+    const jit::GroupDecision& start =
+        initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
     state.evolution = std::make_unique<Evolution>(
-        make_spaces(*task.computation, task.initial, request_.target, allowed_algorithms(request_, task)), seed);
+        make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task)), initial, seed);
     state.report.space = state.evolution->size();
-    state.measurer = std::make_unique<Measurer>(task, request_.target, request_.team, cold_weights_, seed);
+    state.measurer = std::make_unique<Measurer>(task, state.initial, prefix(number), request_.target, request_.team,
+                                                cold_weights_, seed);
     for (const std::string& provider : request_.providers) {
       for (const jit::GroupDecision& decision :
            jit::provider_candidates(provider, *task.computation, request_.team.threads())) {
@@ -163,19 +242,18 @@ class Tuning {
     TaskState& state = states_[number];
     try {
       begin(number);
-      const size_t batch = state.measurer->initial_ms() == 0 ? kFirstBatch : kBatch;
-      const size_t count = std::min<size_t>(batch, static_cast<size_t>(trials_left_));
+      const bool first = !state.measured();
+      const size_t count = std::min<size_t>(first ? kFirstBatch : kBatch, static_cast<size_t>(limits_.trials_left()));
       const std::vector<jit::GroupDecision> proposal = state.evolution->propose(count);
       if (proposal.empty()) {
         state.progress.done = true;
         return;
       }
-      const bool first = state.measurer->initial_ms() == 0;
       const double before = state.measurer->incumbent_ms();
-      const std::vector<Outcome> outcomes = state.measurer->measure(proposal, [this] { return stop(); });
+      const std::vector<Outcome> outcomes = state.measurer->measure(proposal, [this] { return over(); });
       state.evolution->report(outcomes);
       count_trials(number, proposal, outcomes);
-      if (state.measurer->initial_ms() == 0) return;
+      if (!state.measured()) return;
       learn(state, first ? state.measurer->initial_ms() : before);
     } catch (const Error& error) {
       // A group that can't be measured keeps its decision.
@@ -194,12 +272,12 @@ class Tuning {
       if (request_.on_trial) {
         const Task& task = tasks_[number];
         request_.on_trial({task.key, jit::to_string(jit::canonical(proposal[i], *task.computation)),
-                           outcome.measured ? outcome.ms : 0, outcome.reason, watch_.seconds()});
+                           outcome.measured ? outcome.ms : 0, outcome.reason, limits_.seconds()});
       }
       if (!outcome.reason.empty()) ++result_.rejected[reason_class(outcome.reason)];
       ++state.report.trials;
       ++result_.trials;
-      --trials_left_;
+      limits_.count_trial();
     }
   }
 
@@ -216,43 +294,22 @@ class Tuning {
     }
   }
 
-  // Code of every task: what was measured, and the initial decision compiled where a task was never reached.
-  bool collect(std::vector<Candidate>& initial, std::vector<Candidate>& best) {
-    initial.resize(tasks_.size());
-    best.resize(tasks_.size());
-    std::vector<std::string> failed(tasks_.size());
-    request_.team.run(static_cast<int64_t>(tasks_.size()), 1, [&](int64_t first, int64_t last, int) {
-      for (int64_t i = first; i < last; ++i) {
-        const auto t = static_cast<size_t>(i);
-        const Measurer* measurer = states_[t].measurer.get();
-        if (measurer && measurer->initial_ms() > 0) {
-          initial[t] = measurer->initial_candidate();
-          best[t] = measurer->incumbent_candidate();
-          continue;
-        }
-        try {
-          initial[t] = best[t] = load(tasks_[t].initial, jit::compile(*tasks_[t].computation, tasks_[t].initial,
-                                                                      request_.target, "altrt_p" + std::to_string(t)));
-        } catch (const std::exception& error) {
-          failed[t] = error.what();
-        }
-      }
-    });
-    return std::all_of(failed.begin(), failed.end(), [](const std::string& text) { return text.empty(); });
+  const Candidate& best(size_t t) const {
+    return states_[t].measurer ? states_[t].measurer->incumbent_candidate() : states_[t].initial;
   }
 
   void finish() {
     phase_ = "whole plan";
     current_ = -1;
-    search_s_ = std::numeric_limits<double>::infinity();
+    limits_.keep_back(0);
     std::vector<bool> changed(tasks_.size(), false);
     bool any = false;
     for (size_t t = 0; t < tasks_.size(); ++t) {
-      changed[t] = states_[t].measurer && !(states_[t].measurer->incumbent() == tasks_[t].initial);
+      changed[t] = is_changed(t);
       any |= changed[t];
     }
     // Cut short, the races of single groups have to do.
-    if (any && !cancelled_ && watch_.seconds() + packing_s_ < limit_s_) {
+    if (any && before_ && !over() && limits_.seconds_left() > packing_s_) {
       try {
         confirm(changed);
       } catch (const Error& error) {
@@ -262,75 +319,73 @@ class Tuning {
     publish(changed);
   }
 
-  // Times the plans; takes back what is slower.
+  // Times the plan of the best decisions against the one before tuning; takes back what is slower in its place.
   void confirm(std::vector<bool>& changed) {
-    std::vector<Candidate> initial, best;
-    if (!collect(initial, best)) return;
-    const auto stop_now = [this] {
-      stop();
-      return cancelled_ || watch_.seconds() >= limit_s_;
-    };
-    std::vector<const Candidate*> old_choice, choice;
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      old_choice.push_back(&initial[t]);
-      choice.push_back(changed[t] ? &best[t] : &initial[t]);
-    }
-    const std::shared_ptr<const plan::Plan> before = build_plan(request_, tasks_, old_choice);
-    if (stop_now()) return;
-    for (int attempt = 0; attempt < 2; ++attempt) {
-      const auto after = build_plan(request_, tasks_, choice);
-      const double left = std::isfinite(limit_s_) ? std::max(0.0, limit_s_ - watch_.seconds()) : 5.0;
-      const Comparison times = compare(before, after, request_.team, std::min(left / (2 - attempt), 3.0), stop_now);
-      result_.initial_ms = times.before_ms;
-      result_.tuned_ms = times.after_ms;
-      bool reverted = false;
-      for (size_t t = 0; t < tasks_.size() && attempt == 0; ++t) {
-        double old_ms = 0, new_ms = 0;
-        for (const int g : tasks_[t].groups) {
-          old_ms += times.before_group[static_cast<size_t>(g)];
-          new_ms += times.after_group[static_cast<size_t>(g)];
-        }
-        if (!changed[t] || new_ms <= old_ms * 1.02) continue;
-        changed[t] = false;
-        choice[t] = &initial[t];
-        reverted = true;
+    for (int attempt = 0; attempt < kMostComparisons; ++attempt) {
+      std::vector<const Candidate*> choice = initial_choice();
+      for (size_t t = 0; t < tasks_.size(); ++t) {
+        if (changed[t]) choice[t] = &best(t);
       }
-      const double again = packing_s_ / 2 + 4e-3 * times.before_ms;
-      const bool time_left = watch_.seconds() + again < limit_s_ && !cancelled_;
-      if (times.after_ms <= times.before_ms * 1.01 && (!reverted || !time_left)) return;
-      if (attempt == 0 && reverted && time_left) continue;
-      if (times.after_ms <= times.before_ms * 1.01) return;
-      base::log(base::LogLevel::info, "tuning: the new plan takes " + std::to_string(times.after_ms) + " ms against " +
-                                          std::to_string(times.before_ms) + " and is dropped");
+      PlanRunner after(build_plan(request_, tasks_, choice), request_.team);
+      const double left = std::isfinite(limits_.seconds_left()) ? std::max(0.0, limits_.seconds_left()) : 5.0;
+      alternate(*before_, after, std::min(left / 2, 3.0), [this] { return over(); });
+      result_.plan = after.plan();
+      result_.initial_ms = before_->ms();
+      result_.tuned_ms = after.ms();
+      const bool reverted = revert_slower(after, changed);
+      const bool again = reverted && attempt + 1 < kMostComparisons && !over() &&
+                         limits_.seconds_left() > packing_s_ / 2 + 9e-3 * result_.initial_ms;
+      if (again) continue;
+      if (reverted || result_.tuned_ms <= result_.initial_ms * kMostSlowdown) return;
+      base::log(base::LogLevel::info, "tuning: the new plan takes " + std::to_string(result_.tuned_ms) +
+                                          " ms against " + std::to_string(result_.initial_ms) + " and is dropped");
       std::fill(changed.begin(), changed.end(), false);
-      result_.tuned_ms = times.before_ms;
+      result_.tuned_ms = result_.initial_ms;
       return;
     }
+  }
+
+  // True if anything was taken back.
+  bool revert_slower(const PlanRunner& after, std::vector<bool>& changed) const {
+    const std::vector<double> old_ms = before_->group_ms(), new_ms = after.group_ms();
+    bool reverted = false;
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      double old_sum = 0, new_sum = 0;
+      for (const int g : tasks_[t].groups) {
+        old_sum += old_ms[static_cast<size_t>(g)];
+        new_sum += new_ms[static_cast<size_t>(g)];
+      }
+      if (!changed[t] || new_sum <= old_sum * kMostSlowdownOfTask) continue;
+      changed[t] = false;
+      reverted = true;
+    }
+    return reverted;
   }
 
   void publish(const std::vector<bool>& changed) {
     for (size_t t = 0; t < tasks_.size(); ++t) {
       TaskState& state = states_[t];
-      const bool measured = state.measurer && state.measurer->initial_ms() > 0;
-      const jit::GroupDecision& decision = changed[t] ? state.measurer->incumbent() : tasks_[t].initial;
-      if (measured) {
+      const Candidate& chosen = changed[t] ? best(t) : state.initial;
+      if (state.measured()) {
         state.report.initial_ms = state.measurer->initial_ms();
         state.report.best_ms = changed[t] ? state.measurer->incumbent_ms() : state.report.initial_ms;
-        publish_task(tasks_[t], decision, state.report);
       }
-      state.report.decision = jit::to_string(decision);
+      state.report.decision = jit::to_string(chosen.decision);
+      publish_task(tasks_[t], chosen, state.report);
       result_.tasks.push_back(state.report);
     }
   }
 
-  void publish_task(const Task& task, const jit::GroupDecision& decision, const TaskReport& report) {
-    const jit::GroupDecision nameless = jit::canonical(decision, *task.computation);
+  void publish_task(const Task& task, const Candidate& chosen, const TaskReport& report) {
+    const jit::GroupDecision nameless = jit::canonical(chosen.decision, *task.computation);
     for (const int g : task.groups) {
       const auto number = static_cast<size_t>(g);
       result_.decisions[number] = jit::with_names(nameless, request_.groups[number].computation);
+      result_.code[number] = {task.computation, chosen.group, chosen.loaded};
       result_.before_ms[number] = report.initial_ms;
       result_.after_ms[number] = report.best_ms;
     }
+    if (report.best_ms <= 0) return;
     TaskRecord& record = result_.records[task.key];
     record.decision = jit::to_string(nameless);
     record.ms = report.best_ms;
@@ -339,19 +394,15 @@ class Tuning {
   }
 
   const TuneRequest& request_;
+  Limits limits_;
   const std::vector<Task> tasks_;
   std::vector<TaskState> states_;
+  std::unique_ptr<PlanRunner> before_;  // the plan that would be used without tuning; null if it can't be run
   TuneResult result_;
-  base::Stopwatch watch_;
-  double limit_s_ = std::numeric_limits<double>::infinity();
-  double search_s_ = std::numeric_limits<double>::infinity();
-  int64_t trials_left_ = std::numeric_limits<int64_t>::max();
   double packing_s_ = 0;
   bool cold_weights_ = false;
-  bool cancelled_ = false;
-  double last_callback_ = -1;
   int current_ = -1;
-  std::string phase_ = "search";
+  std::string phase_ = "compile";
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "runtime/base/team.h"
 #include "runtime/graph/groups.h"
 #include "runtime/graph/layouts.h"
+#include "runtime/plan/build.h"
 #include "runtime/plan/weights.h"
 
 namespace altrt::tuner {
@@ -38,7 +39,8 @@ using TaskRecords = std::map<uint64_t, TaskRecord>;
 struct TuneRequest {
   std::shared_ptr<const graph::Graph> graph;
   const std::vector<graph::Group>& groups;
-  const graph::Decisions& initial;
+  const graph::Decisions& initial;   // what would be used without this tuning
+  const graph::Decisions& defaults;  // without any tuning: spaces are made round them where `initial` is a provider's
   const jit::Target& target;
   base::Team& team;
   plan::WeightStore& weights;
@@ -47,7 +49,7 @@ struct TuneRequest {
   std::string algorithm = {};               // "" = all
   std::vector<std::string> providers = {};  // beside the compiler; known to jit::find_provider
   TaskRecords records = {};                 // where earlier tunings ended
-  double spent_seconds = 0;                 // of the budget, by earlier tunings
+  double spent_seconds = 0;                 // of the budget, by earlier tunings and by what came before this one
   int64_t spent_trials = 0;
   std::function<void(const TrialReport&)> on_trial = {};  // called in the thread that tunes; may be empty
 };
@@ -63,6 +65,8 @@ struct TaskReport {
 
 struct TuneResult {
   graph::Decisions decisions;               // the initial ones where nothing better was found
+  std::vector<plan::GroupCode> code;        // per group: its decision as code; empty for host groups
+  std::shared_ptr<const plan::Plan> plan;   // the last one that was timed: keeps its packed weights in the store
   std::vector<double> before_ms, after_ms;  // per group, as measured alone; 0 = not measured
   std::vector<TaskReport> tasks;
   int64_t trials = 0;

@@ -1,6 +1,7 @@
 // Whole plans against each other: what counts in the end.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -14,14 +15,30 @@ namespace altrt::tuner {
 std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const std::vector<Task>& tasks,
                                              const std::vector<const Candidate*>& candidates);
 
-struct Comparison {
-  double before_ms = 0, after_ms = 0;             // sums over the groups
-  std::vector<double> before_group, after_group;  // near the fastest run of each, in its place in the plan, with the
-                                                  // conversions that it asked for
+/// A plan with memory of its own, run on made-up inputs. One thread at a time.
+class PlanRunner {
+ public:
+  PlanRunner(std::shared_ptr<const plan::Plan> plan, base::Team& team);
+
+  /// Runs once. The first run touches memory for the first time and does not count if there are others.
+  void run();
+  size_t runs() const { return runs_; }
+  /// Near the fastest run of each group, in its place in the plan, with the conversions that it asked for.
+  std::vector<double> group_ms() const;
+  /// Of all groups: what disturbs one step of one run disturbs nothing else.
+  double ms() const;
+  const std::shared_ptr<const plan::Plan>& plan() const { return plan_; }
+
+ private:
+  std::shared_ptr<const plan::Plan> plan_;
+  plan::Memory memory_;
+  base::Team& team_;
+  std::deque<Tensor> tensors_;
+  size_t runs_ = 0;
+  std::vector<std::vector<double>> samples_;  // per group
 };
 
-/// Runs both plans alternately on made-up inputs, three times each and then until `seconds` are over or `stop`.
-Comparison compare(const std::shared_ptr<const plan::Plan>& before, const std::shared_ptr<const plan::Plan>& after,
-                   base::Team& team, double seconds, const Stop& stop);
+/// Runs both plans alternately, three times each and then until `seconds` are over or `stop`.
+void alternate(PlanRunner& one, PlanRunner& other, double seconds, const Stop& stop);
 
 }  // namespace altrt::tuner

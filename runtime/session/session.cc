@@ -58,6 +58,7 @@ Session::Session(const Model& model, const SessionOptions& options) {
   session::check_options(options, model);
   auto state = std::make_shared<State>(options);
 
+  const base::Stopwatch whole;
   base::Stopwatch watch;
   auto graph =
       std::make_shared<const graph::Graph>(graph::simplify(model.graph(), options.input_shapes, options.dimensions));
@@ -83,9 +84,9 @@ Session::Session(const Model& model, const SessionOptions& options) {
   session::Tuned tuned;
   if (!ready) {
     watch = {};
-    tuned = session::tune_groups(
-        graph, groups, cache.with_records(session::choose_decisions(*graph, groups, state->target, options), groups),
-        state->target, options, *weights, state->team, cache);
+    const graph::Decisions defaults = session::choose_decisions(*graph, groups, state->target, options);
+    tuned = session::tune_groups(graph, groups, defaults, state->target, options, *weights, state->team, cache,
+                                 whole.seconds());
     state->info.tune_ms = watch.milliseconds();
     state->info.trials = tuned.trials;
     session::check_stage(
@@ -93,7 +94,7 @@ Session::Session(const Model& model, const SessionOptions& options) {
     session::print_code(groups, tuned.decisions, state->target);
 
     watch = {};
-    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, state->target, state->team);
+    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, state->target, state->team, tuned.code);
     ready->code = session::load_groups(ready->groups, groups);
     state->info.compile_ms = watch.milliseconds();
     state->info.kernels_compiled = ready->groups.kernels();

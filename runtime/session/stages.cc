@@ -90,7 +90,7 @@ int CompiledGroups::kernels() const {
 }
 
 CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
-                              const jit::Target& target, base::Team& team) {
+                              const jit::Target& target, base::Team& team, const std::vector<plan::GroupCode>& ready) {
   open_providers(decisions);
   CompiledGroups result;
   std::map<std::string, int> known;
@@ -111,6 +111,10 @@ CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const gra
     for (int64_t i = first; i < last; ++i) {
       const auto number = static_cast<size_t>(i);
       const auto source = static_cast<size_t>(result.sources[number]);
+      if (source < ready.size() && ready[source].compiled) {
+        result.compiled[number] = ready[source].compiled;
+        continue;
+      }
       try {
         result.compiled[number] =
             compile_group(groups[source], result.decisions[source], target, source, warnings[number]);

@@ -25,12 +25,15 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
 /// went; the cache keeps them. Without a budget, or in a build without the tuner, those that are given.
 struct Tuned {
   graph::Decisions decisions;
+  std::vector<plan::GroupCode> code;        // per group: what the tuning has compiled already; may be empty
+  std::shared_ptr<const plan::Plan> plan;   // keeps packed weights until the session's own plan holds them
   std::vector<double> before_ms, after_ms;  // per group, as measured alone; 0 = not measured
   int64_t trials = 0;
 };
+/// `spent_s` of the budget were gone when it was called.
 Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::vector<graph::Group>& groups,
-                  graph::Decisions decisions, const jit::Target& target, const SessionOptions& options,
-                  plan::WeightStore& weights, base::Team& team, SessionCache& cache);
+                  const graph::Decisions& defaults, const jit::Target& target, const SessionOptions& options,
+                  plan::WeightStore& weights, base::Team& team, SessionCache& cache, double spent_s);
 /// Puts the times into the plan's reports.
 void report_times(const Tuned& tuned, const std::vector<graph::Group>& groups, std::vector<KernelInfo>& kernels);
 
@@ -52,11 +55,13 @@ struct LoadedGroups {
 /// Groups with equal keys can use each other's code.
 std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision);
 
-/// Compiles the distinct groups, as many at a time as the team has threads. Where a schedule can't be applied
+/// Compiles the distinct groups, as many at a time as the team has threads; not those that `ready` holds (one entry per
+/// group, or none at all). Where a schedule can't be applied
 /// (Error(invalid_argument | unsupported)) the group is compiled with its layouts and plain loops instead, and a
 /// warning says why. Any other error passes through.
 CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
-                              const jit::Target& target, base::Team& team);
+                              const jit::Target& target, base::Team& team,
+                              const std::vector<plan::GroupCode>& ready = {});
 
 /// Puts the code into executable memory; one entry per group, which refers to `groups`' Computations.
 std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups);

@@ -75,17 +75,18 @@ void keep(const tuner::TuneResult& result, const std::vector<graph::Group>& grou
 }  // namespace
 
 Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::vector<graph::Group>& groups,
-                  graph::Decisions decisions, const jit::Target& target, const SessionOptions& options,
-                  plan::WeightStore& weights, base::Team& team, SessionCache& cache) {
-  if (!cache.wants_tuning()) return {std::move(decisions), {}, {}, 0};
-  tuner::TuneRequest request{graph, groups, decisions, target, team, weights, options.tuning};
+                  const graph::Decisions& defaults, const jit::Target& target, const SessionOptions& options,
+                  plan::WeightStore& weights, base::Team& team, SessionCache& cache, double spent_s) {
+  const graph::Decisions known = cache.with_records(defaults, groups);
+  if (!cache.wants_tuning()) return {known, {}, {}, {}, {}, 0};
+  tuner::TuneRequest request{graph, groups, known, defaults, target, team, weights, options.tuning};
   request.numerics = options.numerics;
   request.algorithm = options.algorithm;
   for (const std::string& provider : options.providers) {
     if (provider != "own" && open_provider(provider)) request.providers.push_back(provider);
   }
   request.records = records_of(cache);
-  request.spent_seconds = cache.spent().seconds;
+  request.spent_seconds = cache.spent().seconds + spent_s;
   request.spent_trials = cache.spent().trials;
   const std::unique_ptr<records::TrialLog> log = cache.open_log();
   if (log) {
@@ -98,16 +99,17 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
   base::log(base::LogLevel::info, "tuning of " + graph->name + ":\n" + tuner::to_string(result));
   keep(result, groups, graph->name, spent_after(request, result, cache.spent()), cache);
   if (log) log->remove();
-  return {std::move(result.decisions), std::move(result.before_ms), std::move(result.after_ms), result.trials};
+  return {std::move(result.decisions), std::move(result.code),     std::move(result.plan),
+          std::move(result.before_ms), std::move(result.after_ms), result.trials};
 }
 
 #else
 
-Tuned tune_groups(const std::shared_ptr<const graph::Graph>&, const std::vector<graph::Group>&,
-                  graph::Decisions decisions, const jit::Target&, const SessionOptions&, plan::WeightStore&,
-                  base::Team&, SessionCache& cache) {
+Tuned tune_groups(const std::shared_ptr<const graph::Graph>&, const std::vector<graph::Group>& groups,
+                  const graph::Decisions& defaults, const jit::Target&, const SessionOptions&, plan::WeightStore&,
+                  base::Team&, SessionCache& cache, double) {
   if (cache.wants_tuning()) base::log(base::LogLevel::warning, "this build of libaltrt has no tuner");
-  return {std::move(decisions), {}, {}, 0};
+  return {cache.with_records(defaults, groups), {}, {}, {}, {}, 0};
 }
 
 #endif

@@ -22,7 +22,7 @@ class GateTest : public ::testing::Test {
 
   std::string check(const Candidate& candidate) {
     Bound bound = bench_.bind(candidate.group, candidate.loaded);
-    return gate_.check(candidate, bound);
+    return gate_.check(candidate, bound, 1e9, [] { return false; }).fault;
   }
   jit::CompiledGroup compiled() const { return jit::compile(*task_.computation, task_.initial, target_, "altrt_gate"); }
   /// The kernel after `damage` of its nest.

@@ -12,7 +12,8 @@ namespace altrt::tuner {
 namespace {
 
 std::vector<std::string> proposals(const Task& task, const jit::Target& target, uint64_t seed) {
-  Evolution evolution(make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)), seed);
+  Evolution evolution(make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)),
+                      task.initial, seed);
   std::vector<std::string> texts;
   for (int batch = 0; batch < 4; ++batch) {
     std::vector<Outcome> outcomes;
@@ -84,7 +85,8 @@ class TuneTest : public ::testing::Test {
       : target_(jit::host_target()), groups_(conv_model({1, 32, 20, 20}, {32, 32, 3, 3}, 1, 1), target_), team_(2) {}
 
   TuneResult tune_with(const TuningOptions& options) {
-    return tune({groups_.graph, groups_.groups, groups_.decisions, target_, team_, weights_, options});
+    return tune(
+        {groups_.graph, groups_.groups, groups_.decisions, groups_.decisions, target_, team_, weights_, options});
   }
 
   const jit::Target target_;
@@ -130,7 +132,8 @@ TEST_F(TuneTest, CancelKeepsWhatWasFound) {
 TEST_F(TuneTest, SpentBudgetsLeaveNothing) {
   TuningOptions options;
   options.max_trials = 16;
-  TuneRequest request{groups_.graph, groups_.groups, groups_.decisions, target_, team_, weights_, options};
+  TuneRequest request{groups_.graph, groups_.groups, groups_.decisions, groups_.decisions,
+                      target_,       team_,          weights_,          options};
   request.spent_trials = 16;
   EXPECT_EQ(tune(request).trials, 0);
 }

@@ -73,7 +73,8 @@ TEST(Space, RandomPointsPassTheGateOrAreRefused) {
             const jit::GroupDecision decision = space->decide(point);
             const Candidate candidate = load(decision, jit::compile(c, decision, target, "altrt_t"));
             Bound bound = bench.bind(candidate.group, candidate.loaded);
-            EXPECT_EQ(gate.check(candidate, bound), "") << what << "\n" << jit::to_string(decision);
+            EXPECT_EQ(gate.check(candidate, bound, 1e9, [] { return false; }).fault, "") << what << "\n"
+                                                                                         << jit::to_string(decision);
             ++passed;
           } catch (const Error& error) {
             EXPECT_NE(error.code(), ErrorCode::internal) << what << ": " << error.what();

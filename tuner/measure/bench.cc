@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kSizes[1] = {0};
 
+constexpr int64_t kPieces = 32;            // of a kernel whose run can be cut off
 constexpr int64_t kSharedBytes = 4 << 20;  // less is copied by one thread
 
 void permute_all(const jit::Permute& permute, const void* from, void* to, base::Team& team) {
@@ -104,6 +105,15 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group,
     bound.workspace_bytes = std::max(bound.workspace_bytes, kernel.object.workspace_bytes);
     bound.calls.push_back(std::move(call));
   }
+  for (const std::shared_ptr<Place>& memory : bound.places) {
+    const auto uses = [&](bool constant) {
+      return std::any_of(bound.calls.begin(), bound.calls.end(), [&](const Bound::Call& call) {
+        return call.constant == constant &&
+               std::find(call.arguments.begin(), call.arguments.end(), memory->buffer.data()) != call.arguments.end();
+      });
+    };
+    if (uses(false) && (memory->constant || uses(true))) bound.weights.push_back(memory);
+  }
   bound.group = std::move(group);
   bound.loaded = std::move(loaded);
   const auto bytes = static_cast<size_t>(bound.workspace_bytes);
@@ -127,28 +137,44 @@ void Bench::poison(Bound& bound) const {
   }
 }
 
-void Bench::call(const Bound::Call& call, base::Team::Lease& lease) {
-  const auto work = [&](int64_t first, int64_t last, int worker) {
-    call.function(call.arguments.data(), kSizes, workspaces_[static_cast<size_t>(worker)].data(), first, last);
+// Tasks [first, last) of a kernel.
+void Bench::call(const Bound::Call& call, base::Team::Lease& lease, int64_t first, int64_t last) {
+  const auto work = [&](int64_t from, int64_t to, int worker) {
+    call.function(call.arguments.data(), kSizes, workspaces_[static_cast<size_t>(worker)].data(), first + from,
+                  first + to);
   };
-  if (call.tasks == 0) return;
-  if (!call.parallel || lease.threads() == 1) return work(0, call.tasks, 0);
-  lease.run(call.tasks, plan::chunk(call.tasks, lease.threads()), work);
+  const int64_t tasks = last - first;
+  if (tasks == 0) return;
+  if (!call.parallel || lease.threads() == 1) return work(0, tasks, 0);
+  lease.run(tasks, plan::chunk(tasks, lease.threads()), work);
 }
 
 void Bench::run_constants(Bound& bound) {
   const base::FloatEnvironment float_environment;
   base::Team::Lease lease(team_);
   for (const Bound::Call& one : bound.calls) {
-    if (one.constant) call(one, lease);
+    if (one.constant) call(one, lease, 0, one.tasks);
   }
 }
 
 void Bench::run(const Bound& bound, base::Team::Lease& lease) {
   const base::FloatEnvironment float_environment;
   for (const Bound::Call& one : bound.calls) {
-    if (!one.constant) call(one, lease);
+    if (!one.constant) call(one, lease, 0, one.tasks);
   }
+}
+
+bool Bench::run_until(const Bound& bound, base::Team::Lease& lease, base::FunctionRef<bool()> over) {
+  const base::FloatEnvironment float_environment;
+  for (const Bound::Call& one : bound.calls) {
+    if (one.constant) continue;
+    const int64_t piece = std::max<int64_t>(lease.threads(), one.tasks / kPieces);
+    for (int64_t first = 0; first < one.tasks; first += piece) {
+      call(one, lease, first, std::min(first + piece, one.tasks));
+      if (over()) return false;
+    }
+  }
+  return true;
 }
 
 void Bench::rewrite_inputs(const Bound& bound, base::Team::Lease& lease) const {

@@ -8,6 +8,7 @@
 
 #include "jit/compile/compile.h"
 #include "runtime/base/buffer.h"
+#include "runtime/base/function_ref.h"
 #include "runtime/base/team.h"
 #include "tuner/measure/exact_data.h"
 
@@ -36,7 +37,8 @@ struct Bound {
     bool constant = false;
   };
   std::vector<Call> calls;
-  std::vector<std::shared_ptr<Place>> places;  // distinct ones
+  std::vector<std::shared_ptr<Place>> places;   // distinct ones
+  std::vector<std::shared_ptr<Place>> weights;  // of these, what every run reads and none writes
   int64_t workspace_bytes = 0;
 };
 
@@ -55,6 +57,8 @@ class Bench {
   void run_constants(Bound& bound);
   /// The others, as an executor runs them.
   void run(const Bound& bound, base::Team::Lease& lease);
+  /// The same in pieces; false if `over` was true between two of them, which ends it.
+  bool run_until(const Bound& bound, base::Team::Lease& lease, base::FunctionRef<bool()> over);
   /// Puts the inputs into the caches as a producer leaves them.
   void rewrite_inputs(const Bound& bound, base::Team::Lease& lease) const;
 
@@ -69,7 +73,7 @@ class Bench {
 
  private:
   std::shared_ptr<Place> place(const jit::CompiledGroup& group, int tensor);
-  void call(const Bound::Call& call, base::Team::Lease& lease);
+  void call(const Bound::Call& call, base::Team::Lease& lease, int64_t first, int64_t last);
 
   Data data_;
   base::Team& team_;

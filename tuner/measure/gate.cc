@@ -11,12 +11,14 @@
 #include "jit/compile/provide.h"
 #include "jit/compile/stage_loops.h"
 #include "jit/expr/evaluate.h"
+#include "runtime/base/trace.h"
 
 namespace altrt::tuner {
 namespace {
 
 constexpr double kTolerance = 1e-5;
 constexpr double kWinogradRounding = 8;
+constexpr int64_t kNaiveTasks = 64;     // at least, where the loops allow it: a run is cut off between tasks
 constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
 
 double work(const jit::Computation& c) {
@@ -85,14 +87,28 @@ Candidate load(jit::GroupDecision decision, jit::CompiledGroup group) {
   return candidate;
 }
 
-jit::GroupDecision naive_decision(const jit::Computation& c) {
+jit::GroupDecision naive_decision(const jit::Computation& c, int lanes) {
   jit::GroupDecision naive;
   for (const jit::Stage& stage : c.stages) {
+    jit::StageSchedule& schedule = naive.schedule[stage.name];
+    const std::vector<jit::LoopInfo> loops = jit::stage_loops(c, stage, {});
+    std::vector<std::string> outer, inner, reduce;
+    for (const jit::LoopInfo& loop : loops) (loop.reduce ? reduce : outer).push_back(loop.name);
+    if (lanes > 1 && !outer.empty() && loops[outer.size() - 1].extent >= lanes && !loops[outer.size() - 1].symbolic) {
+      const std::string vector = outer.back();
+      schedule.split(vector, lanes, jit::Tail::peel).vectorize(vector + ".1");
+      outer.back() = vector + ".0";
+      inner = {vector + ".1"};
+      std::vector<std::string> order = outer;
+      order.insert(order.end(), reduce.begin(), reduce.end());
+      order.push_back(inner[0]);
+      schedule.reorder(order);
+    }
     int64_t tasks = 1;
-    for (const jit::LoopInfo& loop : jit::stage_loops(c, stage, {})) {
-      if (loop.reduce || tasks >= 16) break;
-      naive.schedule[stage.name].parallel(loop.name);
-      tasks *= loop.extent;
+    for (size_t i = 0; i < outer.size() && tasks < kNaiveTasks; ++i) {
+      if (!inner.empty() && i + 1 == outer.size()) break;  // its blocks differ in size
+      schedule.parallel(outer[i]);
+      tasks *= loops[i].extent;
     }
   }
   return naive;
@@ -101,13 +117,15 @@ jit::GroupDecision naive_decision(const jit::Computation& c) {
 Gate::Gate(const jit::Computation& c, const jit::Target& target, Bench& bench, base::Team& team)
     : c_(c), target_(target), bench_(bench), team_(team), exact_(is_exact(c)) {}
 
-Gate::Results Gate::run(Bound& bound) const {
+std::optional<Gate::Results> Gate::run(Bound& bound, double limit_ms, const Stop& stop, double* ms) const {
   bench_.poison(bound);
   bench_.run_constants(bound);
+  const base::Stopwatch watch;
   {
     base::Team::Lease lease(team_);
-    bench_.run(bound, lease);
+    if (!bench_.run_until(bound, lease, [&] { return watch.milliseconds() > limit_ms || stop(); })) return std::nullopt;
   }
+  if (ms) *ms = watch.milliseconds();
   Results results;
   for (const int output : c_.with_role(jit::Role::output)) {
     const std::string& name = c_.tensors[static_cast<size_t>(output)].name;
@@ -116,17 +134,31 @@ Gate::Results Gate::run(Bound& bound) const {
   return results;
 }
 
-const Gate::Results& Gate::reference(bool surrogates) {
-  std::optional<Results>& results = surrogates ? surrogate_ : reference_;
-  if (results) return *results;
+// The naive nest as code, in vectors where the compiler can.
+Candidate Gate::naive(bool surrogates) const {
   const jit::MathMode math = surrogates ? jit::MathMode::surrogate : jit::MathMode::expanded;
-  const jit::GroupDecision naive = naive_decision(c_);
-  const Candidate candidate = load(naive, jit::compile(c_, naive, target_, "altrt_naive", math));
+  try {
+    const jit::GroupDecision decision = naive_decision(c_, target_.lanes);
+    return load(decision, jit::compile(c_, decision, target_, "altrt_naive", math));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_argument && error.code() != ErrorCode::unsupported) throw;
+  }
+  const jit::GroupDecision decision = naive_decision(c_, 1);
+  return load(decision, jit::compile(c_, decision, target_, "altrt_naive", math));
+}
+
+// Null if stopped.
+const Gate::Results* Gate::reference(bool surrogates, const Stop& stop) {
+  std::optional<Results>& results = surrogates ? surrogate_ : reference_;
+  if (results) return &*results;
+  const base::TraceScope trace("tuner: reference");
+  const Candidate candidate = naive(surrogates);
   Bound bound = bench_.bind(candidate.group, candidate.loaded);
-  Results made = run(bound);
-  check_reference(made, surrogates);
+  std::optional<Results> made = run(bound, std::numeric_limits<double>::infinity(), stop);
+  if (!made) return nullptr;
+  check_reference(*made, surrogates);
   results = std::move(made);
-  return *results;
+  return &*results;
 }
 
 void Gate::check_reference(const Results& results, bool surrogates) const {
@@ -187,21 +219,28 @@ std::string Gate::compare(const Results& results, const Results& reference, doub
   return "";
 }
 
-std::string Gate::check(const Candidate& candidate, Bound& bound) {
-  const Results& expected = reference(false);
-  const Results results = run(bound);
-  std::string fault = bench_.damage(bound);
+Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop) {
+  const Results* expected = reference(false, stop);
+  if (!expected) return {"stopped"};
+  Verdict verdict;
+  const std::optional<Results> results = run(bound, limit_ms, stop, &verdict.ms);
+  if (!results) return {stop() ? "stopped" : "too slow"};
+  verdict.fault = bench_.damage(bound);
   // Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
   const double rounding = candidate.decision.algorithm.starts_with("winograd") ? kWinogradRounding : 0;
-  if (fault.empty()) fault = compare(results, expected, 0, rounding);
-  if (fault.empty() || exact_) return fault;
-  fault = compare(results, expected, kTolerance, 0);
-  if (!fault.empty()) return fault;
-  const Results& exact = reference(true);
+  if (verdict.fault.empty()) verdict.fault = compare(*results, *expected, 0, rounding);
+  if (verdict.fault.empty() || exact_) return verdict;
+  verdict.fault = compare(*results, *expected, kTolerance, 0);
+  // Stand-ins are the compiler's: other providers' code has none.
+  if (!verdict.fault.empty() || candidate.decision.provider != "own") return verdict;
+  const Results* exact = reference(true, stop);
+  if (!exact) return {"stopped"};
   const Candidate twin = load(
       candidate.decision, jit::compile(c_, candidate.decision, target_, "altrt_surrogate", jit::MathMode::surrogate));
   Bound twin_bound = bench_.bind(twin.group, twin.loaded);
-  return compare(run(twin_bound), exact, 0, rounding);
+  const std::optional<Results> stand_in = run(twin_bound, std::numeric_limits<double>::infinity(), stop);
+  verdict.fault = stand_in ? compare(*stand_in, *exact, 0, rounding) : "stopped";
+  return verdict;
 }
 
 }  // namespace altrt::tuner

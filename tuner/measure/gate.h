@@ -1,6 +1,7 @@
 // The gate: no kernel is timed before its results on exact data equal the reference's, bit for bit.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,8 +20,18 @@ struct Candidate {
 /// Loads what was compiled.
 Candidate load(jit::GroupDecision decision, jit::CompiledGroup group);
 
-/// The naive decision: plain layouts, the loops of the definition, outermost ones as tasks.
-jit::GroupDecision naive_decision(const jit::Computation& c);
+/// The naive decision: plain layouts, the loops of the definition, outermost ones as tasks, the innermost one outside
+/// the sums cut into vectors of `lanes` elements (1 = no vectors).
+jit::GroupDecision naive_decision(const jit::Computation& c, int lanes);
+
+/// True when measuring must end now. Asked at least every 100 ms or so, but for single compilations.
+using Stop = std::function<bool()>;
+
+/// What the gate says of a candidate.
+struct Verdict {
+  std::string fault;  // "" = it may be used; else why not: "wrong result in 'y'", "writes to an input", "stopped", ...
+  double ms = 0;      // its first run
+};
 
 /// References for one group, made when first needed: results of the naive nest, checked at sampled points and corners
 /// against the evaluator. One thread at a time.
@@ -29,17 +40,18 @@ class Gate {
   /// `c` and the bench must outlive the gate.
   Gate(const jit::Computation& c, const jit::Target& target, Bench& bench, base::Team& team);
 
-  /// "" if the candidate may be used, else why not: "wrong result in 'y'", "writes to an input", ... Results must equal
-  /// the reference's bit for bit. Where they depend on rounding (elementary functions, division), they must agree to a
-  /// relative L2 of 1e-5, and the same schedule with stand-ins that are exact must agree bit for bit. Error(internal)
-  /// if the reference itself is wrong.
-  std::string check(const Candidate& candidate, Bound& bound);
+  /// Results must equal the reference's bit for bit. Where they depend on rounding (elementary functions, division),
+  /// they must agree to a relative L2 of 1e-5, and the same schedule with stand-ins that are exact must agree bit for
+  /// bit. A run of more than `limit_ms` is cut off: "too slow"; so is any when `stop` says so: "stopped".
+  /// Error(internal) if the reference itself is wrong.
+  Verdict check(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop);
 
  private:
   using Results = std::map<std::string, Tensor>;
 
-  const Results& reference(bool surrogates);
-  Results run(Bound& bound) const;
+  Candidate naive(bool surrogates) const;
+  const Results* reference(bool surrogates, const Stop& stop);
+  std::optional<Results> run(Bound& bound, double limit_ms, const Stop& stop, double* ms = nullptr) const;
   void check_reference(const Results& results, bool surrogates) const;
   std::string compare(const Results& results, const Results& reference, double tolerance, double rounding) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include <altrt/error.h>
@@ -19,6 +20,10 @@ namespace {
 constexpr size_t kFinalists = 3;
 constexpr int kFinalRuns = 30;
 constexpr double kFinalMs = 150;  // for one finalist's runs
+// A first run of so much times the incumbent's time and so much more is not worth another.
+constexpr double kHopelessFactor = 2.5, kHopelessMs = 0.05;
+// Cut off sooner than that: it could not be finished within the budget.
+constexpr double kCutOffFactor = 8, kCutOffMs = 20;
 constexpr double kLeastSpread = 0.005, kMostSpread = 0.03;
 
 double quantile(std::vector<double> samples, double q) {
@@ -80,21 +85,23 @@ double Conversions::ms(const jit::GroupDecision& decision) {
   return total;
 }
 
-Measurer::Measurer(const Task& task, const jit::Target& target, base::Team& team, bool cold_weights, uint64_t seed)
+Measurer::Measurer(const Task& task, Candidate initial, std::string prefix, const jit::Target& target, base::Team& team,
+                   bool cold_weights, uint64_t seed)
     : task_(task),
+      prefix_(std::move(prefix)),
       target_(target),
       team_(team),
       cold_weights_(cold_weights),
       bench_(exact_data(*task.computation, jit::algorithms(*task.computation).size() > 1, seed), team),
       gate_(*task.computation, target, bench_, team),
-      conversions_(task, team) {
-  incumbent_.decision = task.initial;
-}
+      conversions_(task, team),
+      incumbent_(initial),
+      initial_(std::move(initial)) {}
 
 Measurer::~Measurer() = default;
 
 std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& decisions,
-                                         std::vector<Outcome>& outcomes, const Stop& stop) const {
+                                         std::vector<Outcome>& outcomes, const Stop& stop) {
   const base::TraceScope trace("tuner: compile");
   std::vector<std::optional<Candidate>> made(decisions.size());
   std::atomic<bool> stopped{stop()};
@@ -107,7 +114,7 @@ std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& 
       if (stopped) continue;
       try {
         made[number] = load(decisions[number], jit::compile(*task_.computation, decisions[number], target_,
-                                                            "altrt_c" + std::to_string(number)));
+                                                            prefix_ + std::to_string(compiled_ + number)));
         outcome.reason.clear();
       } catch (const Error& error) {
         outcome.reason = error.code() == ErrorCode::internal ? std::string("internal: ") + error.what() : error.what();
@@ -116,6 +123,7 @@ std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& 
       }
     }
   });
+  compiled_ += decisions.size();
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < made.size(); ++i) candidates.push_back(made[i] ? std::move(*made[i]) : Candidate{});
   return candidates;
@@ -125,6 +133,8 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
                                               const Stop& stop) {
   const base::TraceScope trace("tuner: gate");
   std::vector<Runner> runners;
+  const double limit_ms =
+      started_ ? kCutOffFactor * incumbent_ms_ + kCutOffMs : std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < candidates.size(); ++i) {
     Outcome& outcome = outcomes[i];
     if (!candidates[i].group) continue;
@@ -135,8 +145,10 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
     try {
       Runner runner;
       runner.bound = bench_.bind(candidates[i].group, candidates[i].loaded);
-      outcome.reason = gate_.check(candidates[i], runner.bound);
+      const Verdict verdict = gate_.check(candidates[i], runner.bound, limit_ms, stop);
+      outcome.reason = verdict.fault;
       if (!outcome.reason.empty()) continue;
+      runner.first_ms = verdict.ms;
       runner.conversions = conversions_.ms(candidates[i].decision);
       runner.candidate = std::move(candidates[i]);
       runner.number = i;
@@ -151,9 +163,8 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
 }
 
 void Measurer::evict(const Bound& bound, base::Team::Lease& lease) {
-  const bool has_weights = std::any_of(bound.places.begin(), bound.places.end(), [](const auto& place) {
-    return place->constant && place->buffer.size() > 4096;
-  });
+  const bool has_weights = std::any_of(bound.weights.begin(), bound.weights.end(),
+                                       [](const auto& place) { return place->buffer.size() > 4096; });
   if (!has_weights) return;
   const auto piece = static_cast<size_t>(target_.l2_bytes);
   const auto pieces = static_cast<size_t>(2 * team_.threads());
@@ -162,9 +173,7 @@ void Measurer::evict(const Bound& bound, base::Team::Lease& lease) {
     cache_filler_.zero();
   }
   if (cold_weights_) {
-    for (const auto& place : bound.places) {
-      if (place->constant) flush(place->buffer.data(), place->buffer.size());
-    }
+    for (const auto& place : bound.weights) flush(place->buffer.data(), place->buffer.size());
   }
   const auto* bytes = cache_filler_.as<volatile uint8_t>();
   lease.run(static_cast<int64_t>(pieces), 1, [&](int64_t first, int64_t last, int) {
@@ -186,23 +195,15 @@ double Measurer::time_of(const Runner& runner) const { return estimate(runner.ti
 bool Measurer::start(const Stop& stop) {
   if (started_) return true;
   std::vector<Outcome> outcomes(1);
-  std::vector<Candidate> candidates = compile({task_.initial}, outcomes, stop);
-  if (!candidates[0].group && outcomes[0].reason != "stopped") {
-    // The session would run plain loops: so does the first incumbent.
-    jit::GroupDecision plain = task_.initial;
-    plain.schedule = {};
-    candidates = compile({plain}, outcomes, stop);
-  }
-  std::vector<Runner> runners = admit(std::move(candidates), outcomes, stop);
+  std::vector<Runner> runners = admit({initial_}, outcomes, stop);
   if (runners.empty()) {
     if (outcomes[0].reason == "stopped") return false;
     throw Error(ErrorCode::internal, "group '" + task_.name + "': default decision: " + outcomes[0].reason);
   }
   incumbent_runner_ = std::move(runners[0]);
-  incumbent_ = initial_ = incumbent_runner_.candidate;
   std::vector<double>& times = incumbent_runner_.times;
   const base::Stopwatch watch;
-  while (times.size() < 5 || (times.size() < 15 && watch.milliseconds() < kFinalMs)) {
+  while (times.size() < 3 || (times.size() < 15 && watch.milliseconds() < kFinalMs)) {
     times.push_back(time_once(incumbent_runner_));
     if (stop()) break;
   }
@@ -226,10 +227,24 @@ bool Measurer::round(std::vector<Runner*>& runners, int runs, const Stop& stop) 
   return true;
 }
 
+std::vector<Measurer::Runner*> Measurer::contenders(std::vector<Runner>& runners,
+                                                    std::vector<Outcome>& outcomes) const {
+  std::vector<Runner*> contenders;
+  for (Runner& runner : runners) {
+    if (runner.first_ms <= kHopelessFactor * incumbent_ms_ + kHopelessMs) {
+      contenders.push_back(&runner);
+      continue;
+    }
+    outcomes[runner.number].measured = true;
+    outcomes[runner.number].ms = runner.first_ms + runner.conversions;
+  }
+  return contenders;
+}
+
 void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop) {
   const base::TraceScope trace("tuner: race");
-  std::vector<Runner*> left;
-  for (Runner& runner : runners) left.push_back(&runner);
+  std::vector<Runner*> left = contenders(runners, outcomes);
+  if (left.empty()) return;
   const auto keep = [&](size_t count) {
     // A machine drifts by so much; what is beyond it was a disturbance.
     const double scale = std::clamp(incumbent_ms_ / time_of(incumbent_runner_), 0.6, 1.25);

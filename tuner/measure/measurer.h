@@ -13,9 +13,6 @@
 
 namespace altrt::tuner {
 
-/// True when measuring must end now. Asked at least every 100 ms or so, but for single compilations.
-using Stop = std::function<bool()>;
-
 struct Outcome {
   bool measured = false;
   std::string reason;  // why there is no time
@@ -41,13 +38,15 @@ class Conversions {
 /// written. One thread at a time; `task` and the team must outlive it.
 class Measurer {
  public:
-  /// `cold_weights`: the network's weights don't fit into the last cache.
-  Measurer(const Task& task, const jit::Target& target, base::Team& team, bool cold_weights, uint64_t seed);
+  /// `initial`: the task's initial decision as code. `prefix` of the names of kernels must be unlike any other
+  /// measurer's. `cold_weights`: the network's weights don't fit into the last cache.
+  Measurer(const Task& task, Candidate initial, std::string prefix, const jit::Target& target, base::Team& team,
+           bool cold_weights, uint64_t seed);
   ~Measurer();
 
   /// Compiles as many at a time as the team has threads, gates one by one, then races the survivors against the
   /// incumbent. One outcome per decision; what `stop` cut off has the reason "stopped". The first call measures the
-  /// task's initial decision before all else.
+  /// task's initial decision before all else. Error(internal) if that one does not pass the gate.
   std::vector<Outcome> measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop);
 
   /// The best decision so far: the initial one until another won by more than the spread.
@@ -63,25 +62,30 @@ class Measurer {
     Candidate candidate;
     Bound bound;
     double conversions = 0;
-    size_t number = 0;  // in the batch
+    size_t number = 0;    // in the batch
+    double first_ms = 0;  // of the gate's run
     std::vector<double> times;
   };
 
   std::vector<Candidate> compile(const std::vector<jit::GroupDecision>& decisions, std::vector<Outcome>& outcomes,
-                                 const Stop& stop) const;
+                                 const Stop& stop);
   bool start(const Stop& stop);
   std::vector<Runner> admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes, const Stop& stop);
   /// Runs each once more, the incumbent between them; false if stopped.
   bool round(std::vector<Runner*>& runners, int runs, const Stop& stop);
+  /// Those that are worth a race; the others get the gate's time.
+  std::vector<Runner*> contenders(std::vector<Runner>& runners, std::vector<Outcome>& outcomes) const;
   void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
   double time_once(Runner& runner);
   double time_of(const Runner& runner) const;
   void evict(const Bound& bound, base::Team::Lease& lease);
 
   const Task& task_;
+  const std::string prefix_;
   const jit::Target target_;
   base::Team& team_;
   const bool cold_weights_;
+  size_t compiled_ = 0;  // candidates so far
   Bench bench_;
   Gate gate_;
   Conversions conversions_;

@@ -10,7 +10,7 @@ constexpr size_t kParents = 10;
 
 }  // namespace
 
-Evolution::Evolution(std::vector<std::unique_ptr<Space>> spaces, uint64_t seed)
+Evolution::Evolution(std::vector<std::unique_ptr<Space>> spaces, const jit::GroupDecision& initial, uint64_t seed)
     : spaces_(std::move(spaces)), random_(seed) {
   std::vector<std::vector<Point>> seeds;
   size_t longest = 0;
@@ -25,8 +25,8 @@ Evolution::Evolution(std::vector<std::unique_ptr<Space>> spaces, uint64_t seed)
     }
   }
   std::reverse(seeds_.begin(), seeds_.end());
-  if (spaces_.empty()) return;
-  seen_.insert(jit::hash(spaces_[0]->decide(spaces_[0]->start())));
+  seen_.insert(jit::hash(initial));
+  if (spaces_.empty() || !(spaces_[0]->decide(spaces_[0]->start()) == initial)) return;
   population_.push_back({0, spaces_[0]->start(), 0});
 }
 

@@ -15,8 +15,8 @@ namespace altrt::tuner {
 /// Proposes decisions and learns from their times. The same seed and the same reports give the same proposals.
 class Evolution {
  public:
-  /// One space for each algorithm; the first one's start is taken as measured.
-  Evolution(std::vector<std::unique_ptr<Space>> spaces, uint64_t seed);
+  /// One space for each algorithm. `initial` is measured already and never proposed.
+  Evolution(std::vector<std::unique_ptr<Space>> spaces, const jit::GroupDecision& initial, uint64_t seed);
 
   /// A decision to propose first (from a record).
   void suggest(const jit::GroupDecision& decision);
