@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Latency of ONNX files in libaltrt and in ONNX Runtime and OpenVINO, in one run on this machine.
 
-    compare.py [--altrt build/bin/altrt] [--threads 2] [--rounds 7] [--seconds 1] [--budget 0] [--providers own] MODEL.onnx ...
+    compare.py [--altrt build/bin/altrt] [--threads 2] [--rounds 7] [--seconds 1] [--budget 0] [--providers own]
+               [--also NAME=OPTIONS]... MODEL.onnx ...
 
 Engines alternate; every round of every engine runs in a process of its own (an idle engine's spinning threads slow the next one down).
---budget 60s tunes each model first, into --cache. The peers come from PyPI: python3 -m venv V && V/bin/pip install onnx onnxruntime openvino.
-Prints a Markdown table: median over rounds of each round's median, and the ratio of each peer's to ours with its bootstrap 90 % interval.
+--budget 60s tunes each model first, into --cache. --also adds libaltrt once more, with options of the tool that come last and win:
+--also "untuned=--cache none", --also "both=--providers own,onednn". --peers "" leaves the peers out; they come from PyPI:
+python3 -m venv V && V/bin/pip install onnx onnxruntime openvino.
+Prints a Markdown table: median over rounds of each round's median, and the ratio of each engine's to the first one's with its bootstrap
+90 % interval.
 """
-import argparse, json, os, random, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, random, shlex, statistics, subprocess, sys, tempfile, time
 
 
 def feeds_of(path, batch_of={"batch": 4, "sequence": 96}):
@@ -57,16 +61,26 @@ def peer_round(engine, path, threads, seconds):
     return statistics.median(times)
 
 
+def options_of(engine, a):
+    """Of the tool, for one of our own engines. A later option takes the place of an earlier one."""
+    chosen = {"--threads": str(a.threads), "--cache": a.cache, "--providers": a.providers}
+    words = shlex.split(a.ours[engine])
+    for name, value in zip(words[::2], words[1::2]):
+        chosen[name] = value
+    return [word for pair in chosen.items() for word in pair] + [f"--shape={s}" for s in a.shape]
+
+
 def measure(engine, path, a):
     """Median latency in ms of one round in a fresh process."""
     if engine in PEERS:
         command = [sys.executable, __file__, "--round", engine, "--threads", str(a.threads), "--seconds", str(a.seconds), path]
         return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1])
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [a.altrt, "bench", path, "--seconds", str(a.seconds), "--threads", str(a.threads), "--cache", a.cache,
-                   "--providers", a.providers, "--json", out.name] + [f"--shape={s}" for s in a.shape]
+        command = [a.altrt, "bench", path, "--seconds", str(a.seconds), "--json", out.name] + options_of(engine, a)
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        return json.load(open(out.name))["latency_ms"]["median"]
+        result = json.load(open(out.name))
+        a.shares[engine] = result["provider_share"]
+        return result["latency_ms"]["median"]
 
 
 def interval(ours, peer, rng):
@@ -77,9 +91,10 @@ def interval(ours, peer, rng):
 
 
 def compare(path, engines, a):
-    if a.budget != "0":
-        subprocess.run([a.altrt, "tune", path, "--budget", a.budget, "--threads", str(a.threads), "--cache", a.cache,
-                        "--providers", a.providers] + [f"--shape={s}" for s in a.shape], check=True, stdout=subprocess.DEVNULL)
+    for engine in a.ours:
+        options = options_of(engine, a)
+        if a.budget != "0" and options[options.index("--cache") + 1] != "none":
+            subprocess.run([a.altrt, "tune", path, "--budget", a.budget] + options, check=True, stdout=subprocess.DEVNULL)
     times = {engine: [] for engine in engines}
     for _ in range(a.rounds):
         for engine in engines:
@@ -89,7 +104,8 @@ def compare(path, engines, a):
         low, high = interval(times["altrt"], times[engine], rng)
         ratio = statistics.median(times[engine]) / statistics.median(times["altrt"])
         cells.append(f"{statistics.median(times[engine]):.3f}, {ratio:.2f} ({low:.2f} to {high:.2f})")
-    print("| " + " | ".join(cells) + " |", flush=True)
+    shares = "; ".join(f"{engine} " + ", ".join(f"{p} {share:.0%}" for p, share in a.shares[engine].items()) for engine in a.ours)
+    print("| " + " | ".join(cells + [shares]) + " |", flush=True)
 
 
 def main():
@@ -99,14 +115,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=7), parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--budget", default="0"), parser.add_argument("--cache", default="none")
     parser.add_argument("--providers", default="own"), parser.add_argument("--shape", action="append", default=[])
-    parser.add_argument("--peers", default="onnxruntime,openvino")
+    parser.add_argument("--peers", default="onnxruntime,openvino"), parser.add_argument("--also", action="append", default=[])
     a = parser.parse_args()
     if a.round:
         return print(peer_round(a.round, a.models[0], a.threads, a.seconds))
-    engines = ["altrt"] + a.peers.split(",")
+    a.ours, a.shares = {"altrt": ""} | dict(also.split("=", 1) for also in a.also), {}
+    engines = list(a.ours) + [peer for peer in a.peers.split(",") if peer]
     print(f"{a.threads} threads, {a.rounds} rounds of {a.seconds} s, budget {a.budget}, providers {a.providers}\n")
-    print("| model | libaltrt ms | " + " | ".join(f"{e} ms, ratio to ours (90 % interval)" for e in engines[1:]) + " |")
-    print("| --- " * (len(engines) + 1) + "|")
+    print("| model | libaltrt ms | " + " | ".join(f"{e} ms, ratio to ours (90 % interval)" for e in engines[1:]) + " | time by provider |")
+    print("| --- " * (len(engines) + 2) + "|")
     for path in a.models:
         compare(path, engines, a)
 
