@@ -155,6 +155,14 @@ void Bench::run_constants(Bound& bound) {
   for (const Bound::Call& one : bound.calls) {
     if (one.constant) call(one, lease, 0, one.tasks);
   }
+  for (const std::shared_ptr<Place>& place : bound.weights) place->maker = bound.group.get();
+}
+
+void Bench::restore_constants(Bound& bound) {
+  const bool intact = std::all_of(bound.weights.begin(), bound.weights.end(), [&](const auto& place) {
+    return place->constant || place->maker == bound.group.get();
+  });
+  if (!intact) run_constants(bound);
 }
 
 void Bench::run(const Bound& bound, base::Team::Lease& lease) {

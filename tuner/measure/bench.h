@@ -22,7 +22,8 @@ struct Place {
   base::GuardedBuffer buffer{0};
   base::AlignedBuffer original;  // contents of inputs and constants, to restore and to compare
   bool constant = false;
-  bool made_here = false;  // written by the group
+  bool made_here = false;       // written by the group
+  const void* maker = nullptr;  // of a constant kernel's result: the candidate whose it is
 };
 
 /// A candidate that can be run.
@@ -55,6 +56,8 @@ class Bench {
   void poison(Bound& bound) const;
   /// Kernels whose inputs are constant: once before run().
   void run_constants(Bound& bound);
+  /// The same where other candidates have written to what they made since.
+  void restore_constants(Bound& bound);
   /// The others, as an executor runs them.
   void run(const Bound& bound, base::Team::Lease& lease);
   /// The same in pieces; false if `over` was true between two of them, which ends it.

@@ -18,7 +18,7 @@ namespace altrt::tuner {
 namespace {
 
 constexpr size_t kFinalists = 3;
-constexpr int kFinalRuns = 30;
+constexpr int kFinalRuns = 30, kFinalStep = 6;
 constexpr double kFinalMs = 150;  // for one finalist's runs
 // A first run of so much times the incumbent's time and so much more is not worth another.
 constexpr double kHopelessFactor = 2.5, kHopelessMs = 0.05;
@@ -158,7 +158,7 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
     }
   }
   // The gate of one candidate may have overwritten what another shares with it.
-  for (Runner& runner : runners) bench_.run_constants(runner.bound);
+  for (Runner& runner : runners) bench_.restore_constants(runner.bound);
   return runners;
 }
 
@@ -212,9 +212,7 @@ bool Measurer::start(const Stop& stop) {
   return true;
 }
 
-bool Measurer::round(std::vector<Runner*>& runners, int runs, const Stop& stop) {
-  incumbent_runner_.times.clear();
-  for (Runner* runner : runners) runner->times.clear();
+bool Measurer::round(const std::vector<Runner*>& runners, int runs, const Stop& stop) {
   for (int r = 0; r < runs; ++r) {
     incumbent_runner_.times.push_back(time_once(incumbent_runner_));
     for (size_t i = 0; i < runners.size(); ++i) {
@@ -225,6 +223,20 @@ bool Measurer::round(std::vector<Runner*>& runners, int runs, const Stop& stop) 
   }
   if (runs == 1) incumbent_runner_.times.push_back(time_once(incumbent_runner_));
   return true;
+}
+
+void Measurer::forget_times(const std::vector<Runner*>& runners) {
+  incumbent_runner_.times.clear();
+  for (Runner* runner : runners) runner->times.clear();
+}
+
+void Measurer::record(const std::vector<Runner*>& runners, std::vector<Outcome>& outcomes) const {
+  // A machine drifts by so much; what is beyond it was a disturbance.
+  const double scale = std::clamp(incumbent_ms_ / time_of(incumbent_runner_), 0.6, 1.25);
+  for (const Runner* runner : runners) {
+    outcomes[runner->number].measured = true;
+    outcomes[runner->number].ms = time_of(*runner) * scale;
+  }
 }
 
 std::vector<Measurer::Runner*> Measurer::contenders(std::vector<Runner>& runners,
@@ -241,40 +253,46 @@ std::vector<Measurer::Runner*> Measurer::contenders(std::vector<Runner>& runners
   return contenders;
 }
 
+bool Measurer::finals(std::vector<Runner*>& left, std::vector<Outcome>& outcomes, const Stop& stop) {
+  forget_times(left);
+  const double ms = std::max(incumbent_ms_, 1e-3);
+  const int runs = static_cast<int>(std::clamp(kFinalMs / ms, 6.0, static_cast<double>(kFinalRuns)));
+  for (int done = 0; done < runs && !left.empty(); done += kFinalStep) {
+    if (!round(left, std::min(kFinalStep, runs - done), stop)) return false;
+    record(left, outcomes);
+    double best = time_of(incumbent_runner_);
+    for (const Runner* runner : left) best = std::min(best, time_of(*runner));
+    std::erase_if(left, [&](const Runner* r) { return time_of(*r) > best * (1 + spread(r->times)); });
+  }
+  return true;
+}
+
 void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop) {
   const base::TraceScope trace("tuner: race");
+  const auto faster = [this](const Runner* a, const Runner* b) { return time_of(*a) < time_of(*b); };
   std::vector<Runner*> left = contenders(runners, outcomes);
-  if (left.empty()) return;
-  const auto keep = [&](size_t count) {
-    // A machine drifts by so much; what is beyond it was a disturbance.
-    const double scale = std::clamp(incumbent_ms_ / time_of(incumbent_runner_), 0.6, 1.25);
-    for (const Runner* runner : left) {
-      outcomes[runner->number].measured = true;
-      outcomes[runner->number].ms = time_of(*runner) * scale;
+  for (const auto& [runs, most] : {std::pair<int, size_t>{1, std::max<size_t>(4, (runners.size() + 3) / 4)},
+                                   std::pair<int, size_t>{5, kFinalists}}) {
+    if (left.empty()) return;
+    forget_times(left);
+    if (!round(left, runs, stop)) {
+      for (const Runner* runner : left) {
+        Outcome& outcome = outcomes[runner->number];
+        if (!outcome.measured) outcome.reason = "stopped";
+      }
+      return;
     }
-    std::sort(left.begin(), left.end(), [&](const Runner* a, const Runner* b) { return time_of(*a) < time_of(*b); });
-    left.resize(std::min(left.size(), count));
-  };
-  const auto stopped = [&] {
-    for (const Runner* runner : left) {
-      Outcome& outcome = outcomes[runner->number];
-      if (!outcome.measured) outcome.reason = "stopped";
-    }
-  };
-  if (!round(left, 1, stop)) return stopped();
-  keep(std::max<size_t>(4, (runners.size() + 3) / 4));
-  if (!round(left, 5, stop)) return;
-  keep(kFinalists);
+    record(left, outcomes);
+    std::sort(left.begin(), left.end(), faster);
+    left.resize(std::min(left.size(), most));
+  }
   // Who is clearly behind need not run the finals.
   const double limit = time_of(incumbent_runner_) * 1.03;
   std::erase_if(left, [&](const Runner* runner) { return time_of(*runner) > limit; });
-  if (left.empty()) return;
-  const double ms = std::max(time_of(incumbent_runner_), 1e-3);
-  const int runs = static_cast<int>(std::clamp(kFinalMs / ms, 6.0, static_cast<double>(kFinalRuns)));
-  if (!round(left, runs, stop)) return;
+  if (left.empty() || !finals(left, outcomes, stop)) return;
   incumbent_ms_ = std::min(incumbent_ms_, time_of(incumbent_runner_));
-  keep(kFinalists);
-  Runner& best = *left[0];
+  if (left.empty()) return;
+  Runner& best = **std::min_element(left.begin(), left.end(), faster);
   const double margin = std::max(spread(incumbent_runner_.times), spread(best.times));
   if (time_of(best) >= time_of(incumbent_runner_) * (1 - margin)) return;
   incumbent_ms_ = outcomes[best.number].ms;

@@ -71,8 +71,13 @@ class Measurer {
                                  const Stop& stop);
   bool start(const Stop& stop);
   std::vector<Runner> admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes, const Stop& stop);
-  /// Runs each once more, the incumbent between them; false if stopped.
-  bool round(std::vector<Runner*>& runners, int runs, const Stop& stop);
+  /// Runs each `runs` times more, the incumbent between them; false if stopped.
+  bool round(const std::vector<Runner*>& runners, int runs, const Stop& stop);
+  void forget_times(const std::vector<Runner*>& runners);
+  /// Puts their times into the outcomes, drift divided out.
+  void record(const std::vector<Runner*>& runners, std::vector<Outcome>& outcomes) const;
+  /// Many runs; who falls behind leaves early. False if stopped.
+  bool finals(std::vector<Runner*>& left, std::vector<Outcome>& outcomes, const Stop& stop);
   /// Those that are worth a race; the others get the gate's time.
   std::vector<Runner*> contenders(std::vector<Runner>& runners, std::vector<Outcome>& outcomes) const;
   void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
