@@ -27,9 +27,12 @@ constexpr double kMostSlowdown = 1.01, kMostSlowdownOfTask = 1.02;  // that a co
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
 std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
-  if (!request.algorithm.empty()) return {request.algorithm};
-  if (request.numerics == Numerics::strict) return {"direct"};
-  return jit::algorithms(*task.computation);
+  std::vector<std::string> names = jit::algorithms(*task.computation);
+  const bool direct = request.algorithm == "direct" || request.numerics == Numerics::strict;
+  std::erase_if(names, [&](const std::string& name) {
+    return direct ? !jit::is_direct(name) : !request.algorithm.empty() && name != request.algorithm;
+  });
+  return names;
 }
 
 // Floating-point work and memory traffic at cautious speeds: in which order to begin.

@@ -37,7 +37,10 @@ uint64_t hash(const GroupDecision& decision);
 /// absent is free.
 using FixedLayouts = Layouts;
 
-/// The layouts that suit a group untuned (blocked channels, packed weights, ...), for its free tensors.
+/// What is done with a group untuned: the default algorithm with its default layouts and schedule.
+GroupDecision default_decision(const Computation& c, const Target& target, const FixedLayouts& fixed);
+/// The layouts that suit a group untuned (blocked channels, packed weights, ...), for its free tensors. `c` is what the
+/// algorithm has made of it, here and below.
 Layouts default_layouts(const Computation& c, const Target& target, const FixedLayouts& fixed);
 /// A schedule that is good without measuring: register tiles from the target, cache-fit by formula.
 Schedule default_schedule(const Computation& c, const Layouts& layouts, const Target& target);

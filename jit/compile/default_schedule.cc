@@ -8,15 +8,14 @@ namespace {
 
 StageSchedule schedule_stage(const Computation& c, int number, const Layouts& layouts, const Target& target) {
   const Stage& stage = c.stages[number];
-  if (number == c.anchor.stage) {
+  const std::vector<int> anchors = anchor_stages(c);
+  if (std::find(anchors.begin(), anchors.end(), number) != anchors.end() && !stage.reduce.empty()) {
     const bool blocked = channel_block(layout_of(c, stage.outputs[0], layouts)) > 1;
     if (is_plain_matmul(c, layouts)) {
       const MatmulExtents extents = matmul_extents(c, stage);
       return schedule_matmul(c, layouts, default_matmul(target, extents.m, extents.n));
     }
-    if (blocked && c.anchor.kind == AnchorKind::conv && !is_depthwise(c)) {
-      return schedule_conv(c, layouts, default_conv(c, layouts, target));
-    }
+    if (blocked && is_dense_conv(c)) return schedule_conv(c, stage, layouts, default_conv(c, layouts, target));
     if (blocked && (c.anchor.kind == AnchorKind::conv || c.anchor.kind == AnchorKind::pool)) {
       return schedule_window(c, layouts, default_window(c, layouts, target));
     }
@@ -54,7 +53,7 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   const TensorDecl& weights = c.tensors[c.anchor.weights];
   if (weights.role != Role::constant || layouts.count(weights.name)) return layouts;
   const Stage& stage = c.stages[c.anchor.stage];
-  if (c.anchor.kind == AnchorKind::conv) {
+  if (is_dense_conv(c) || is_depthwise(c)) {
     const int64_t block = channel_block(layout_of(c, stage.outputs[0], layouts));
     if (block > 1) layouts[weights.name] = conv_weights(c, block, channel_block(layout_of(c, c.anchor.data, layouts)));
   } else if (is_plain_matmul(c, layouts)) {
@@ -62,6 +61,15 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
     layouts[weights.name] = matmul_weights(c, default_matmul(target, extents.m, extents.n).columns);
   }
   return layouts;
+}
+
+GroupDecision default_decision(const Computation& c, const Target& target, const FixedLayouts& fixed) {
+  GroupDecision decision;
+  decision.algorithm = default_algorithm(c);
+  const Computation changed = apply_algorithm(c, decision.algorithm);
+  decision.layouts = default_layouts(changed, target, fixed);
+  decision.schedule = default_schedule(changed, decision.layouts, target);
+  return decision;
 }
 
 GroupDecision with_algorithm(const GroupDecision& decision, const Computation& c, const std::string& algorithm,

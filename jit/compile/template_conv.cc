@@ -23,8 +23,45 @@ bool is_depthwise(const Computation& c) {
   return c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups;
 }
 
+bool is_dense_conv(const Computation& c) {
+  if (c.anchor.kind == AnchorKind::conv_transpose) return c.anchor.groups == 1 && c.algorithm == "phases";
+  return c.anchor.kind == AnchorKind::conv && !is_depthwise(c);
+}
+
+std::vector<int> anchor_stages(const Computation& c) {
+  if (c.anchor.stage < 0) return {};
+  if (c.algorithm != "phases") return {c.anchor.stage};
+  return c.writers(c.stages[c.anchor.stage].outputs[0]);
+}
+
+namespace {
+
+// i, o, taps -> o.0, i.0, taps, [i.1,] o.1
+Layout transposed_weights(const std::vector<Extent>& shape, int64_t block, int64_t input_block) {
+  Layout layout;
+  const int64_t rest = round_up_to(shape[1].bound, block) - shape[1].bound;
+  if (rest) layout.pad(1, 0, rest, 0.0);
+  layout.split(1, {0, block});
+  const bool split_inputs = input_block > 1 && shape[0].bound > input_block;
+  if (split_inputs) {
+    const int64_t more = round_up_to(shape[0].bound, input_block) - shape[0].bound;
+    if (more) layout.pad(0, 0, more, 0.0);
+    layout.split(0, {0, input_block});
+  }
+  const int64_t outputs = split_inputs ? 2 : 1;
+  std::vector<int64_t> order{outputs, 0};
+  for (int64_t i = 0; i + 2 < static_cast<int64_t>(shape.size()); ++i) order.push_back(outputs + 2 + i);
+  if (split_inputs) order.push_back(1);
+  order.push_back(outputs + 1);
+  layout.reorder(order);
+  return layout;
+}
+
+}  // namespace
+
 Layout conv_weights(const Computation& c, int64_t block, int64_t input_block) {
   const std::vector<Extent>& shape = c.tensors[c.anchor.weights].shape;
+  if (c.anchor.kind == AnchorKind::conv_transpose) return transposed_weights(shape, block, input_block);
   const int64_t taps = static_cast<int64_t>(shape.size()) - 2;
   Layout layout;
   const int64_t rest = round_up_to(shape[0].bound, block) - shape[0].bound;
@@ -55,10 +92,10 @@ struct ImageLoops {
   bool has_height = false;
 };
 
-ImageLoops image_loops(const Computation& c, const Layouts& layouts) {
+ImageLoops image_loops(const Computation& c, const Stage& stage, const Layouts& layouts) {
   std::vector<LoopInfo> spatial;
   ImageLoops loops;
-  for (const LoopInfo& loop : stage_loops(c, c.stages[c.anchor.stage], layouts)) {
+  for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
     (loop.reduce ? loops.reduce : spatial).push_back(loop);
   }
   loops.batch = spatial[0];
@@ -81,9 +118,10 @@ double row_cost(int64_t height_tile, int64_t width, int64_t width_tile, int64_t 
 }
 
 // Whether reduction axis `axis` runs over input channels (and not over kernel taps).
-bool is_channel_axis(const Computation& c, const std::string& axis) {
-  for (const Expr& e : stage_accesses(c.stages[c.anchor.stage])) {
-    if (e->id == c.anchor.weights && e->args.size() > 1) return uses_variable(e->args[1], axis);
+bool is_channel_axis(const Computation& c, const Stage& stage, const std::string& axis) {
+  const size_t channels = c.anchor.kind == AnchorKind::conv_transpose ? 0 : 1;
+  for (const Expr& e : stage_accesses(stage)) {
+    if (e->id == c.anchor.weights && e->args.size() > 1) return uses_variable(e->args[channels], axis);
   }
   return false;
 }
@@ -128,7 +166,7 @@ std::pair<std::string, std::string> split_tile(const LoopInfo& loop, int64_t fac
 }  // namespace
 
 ConvParameters default_conv(const Computation& c, const Layouts& layouts, const Target& target) {
-  const ImageLoops loops = image_loops(c, layouts);
+  const ImageLoops loops = image_loops(c, c.stages[c.anchor.stage], layouts);
   const int64_t block = loops.vector.extent, height = loops.has_height ? loops.height.extent : 1;
   const int64_t usable =
       c.anchor.groups == 1 ? loops.blocks.extent : std::max<int64_t>(1, outputs_per_group(c) / block);
@@ -155,9 +193,9 @@ ConvParameters default_conv(const Computation& c, const Layouts& layouts, const 
   return best;
 }
 
-StageSchedule schedule_conv(const Computation& c, const Layouts& layouts, const ConvParameters& p) {
+StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layouts& layouts, const ConvParameters& p) {
   StageSchedule s;
-  const ImageLoops loops = image_loops(c, layouts);
+  const ImageLoops loops = image_loops(c, stage, layouts);
   std::vector<std::string> outer, tile;
   const auto [block_outer, block_tile] =
       p.blocks > 1 ? split_tile(loops.blocks, p.blocks, Tail::peel, s) : std::pair(loops.blocks.name, std::string());
@@ -184,7 +222,7 @@ StageSchedule schedule_conv(const Computation& c, const Layouts& layouts, const 
   ChannelLoops channels;
   std::vector<std::string> taps;
   for (const LoopInfo& axis : loops.reduce) {
-    if (is_channel_axis(c, axis.name)) {
+    if (is_channel_axis(c, stage, axis.name)) {
       channels = split_channels(c, layouts, axis, p.unroll, s);
     } else {
       taps.push_back(axis.name);
@@ -207,7 +245,7 @@ StageSchedule schedule_conv(const Computation& c, const Layouts& layouts, const 
 }
 
 WindowParameters default_window(const Computation& c, const Layouts& layouts, const Target& target) {
-  const ImageLoops loops = image_loops(c, layouts);
+  const ImageLoops loops = image_loops(c, c.stages[c.anchor.stage], layouts);
   int64_t taps = 1;
   for (const LoopInfo& axis : loops.reduce) taps *= axis.extent;
   WindowParameters p;
@@ -220,7 +258,7 @@ WindowParameters default_window(const Computation& c, const Layouts& layouts, co
 
 StageSchedule schedule_window(const Computation& c, const Layouts& layouts, const WindowParameters& p) {
   StageSchedule s;
-  const ImageLoops loops = image_loops(c, layouts);
+  const ImageLoops loops = image_loops(c, c.stages[c.anchor.stage], layouts);
   std::vector<std::string> outer{loops.batch.name, loops.blocks.name};
   for (const LoopInfo& lead : loops.lead) outer.push_back(lead.name);
   if (loops.has_height) outer.push_back(loops.height.name);

@@ -61,6 +61,11 @@ MatmulOperand matmul_operand(const Computation& c, const Stage& stage);
 
 /// An anchor convolution with one input channel a group.
 bool is_depthwise(const Computation& c);
+/// Whether schedule_conv knows how to walk the anchor (given blocked channels): a convolution that is not depthwise, or
+/// a transposed one without groups by its phases.
+bool is_dense_conv(const Computation& c);
+/// The stages that are scheduled as the anchor: the anchor's own, or all phases of a transposed convolution.
+std::vector<int> anchor_stages(const Computation& c);
 /// Output channels per group of an anchor convolution.
 int64_t outputs_per_group(const Computation& c);
 
@@ -76,7 +81,9 @@ MatmulExtents matmul_extents(const Computation& c, const Stage& stage);
 /// Whether schedule_matmul applies: one reduction axis, row-major output.
 bool is_plain_matmul(const Computation& c, const Layouts& layouts);
 
-StageSchedule schedule_conv(const Computation& c, const Layouts& layouts, const ConvParameters& parameters);
+/// `stage`: one of anchor_stages.
+StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layouts& layouts,
+                            const ConvParameters& parameters);
 StageSchedule schedule_window(const Computation& c, const Layouts& layouts, const WindowParameters& parameters);
 StageSchedule schedule_matmul(const Computation& c, const Layouts& layouts, const MatmulParameters& parameters);
 StageSchedule schedule_map(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target);

@@ -9,8 +9,13 @@ namespace altrt::jit {
 std::vector<std::string> algorithms(const Computation& c) {
   std::vector<std::string> names{"direct"};
   if (winograd_fits(c)) names.insert(names.end(), {"winograd2", "winograd4"});
+  if (phases_fit(c)) names.push_back("phases");
   return names;
 }
+
+std::string default_algorithm(const Computation& c) { return phases_fit(c) ? "phases" : "direct"; }
+
+bool is_direct(const std::string& algorithm) { return algorithm == "direct" || algorithm == "phases"; }
 
 Computation apply_algorithm(const Computation& c, const std::string& algorithm) {
   const std::vector<std::string> names = algorithms(c);
@@ -22,6 +27,7 @@ Computation apply_algorithm(const Computation& c, const std::string& algorithm) 
   }
   if (algorithm == "winograd2") return winograd(c, 2);
   if (algorithm == "winograd4") return winograd(c, 4);
+  if (algorithm == "phases") return phases(c);
   return c;
 }
 

@@ -387,17 +387,29 @@ bool stores_more_than_once(const Layout& layout) {
                      [](const LayoutStep& s) { return s.kind == LayoutKind::unfold; });
 }
 
-/// A slice of a tensor (concat): one loop per physical dimension of the slice, if the slice consists of whole physical
-/// blocks.
+bool is_affine(const Expr& e) {
+  bool affine = true;
+  visit(e, [&](const Expr& node) {
+    affine &= node.is(ExprKind::constant) || node.is(ExprKind::variable) || node.is(ExprKind::add) ||
+              node.is(ExprKind::sub) || node.is(ExprKind::mul);
+  });
+  return affine;
+}
+
+/// A slice of a tensor (concat) or a sub-lattice of one (a phase of a transposed convolution): one loop per physical
+/// dimension of the part taken for itself, if it consists of whole physical blocks.
 bool slice_loops(const Computation& c, const Stage& stage, const Layout& layout, StageLoops& loops) {
   const std::vector<Extent>& whole = c.tensors[static_cast<size_t>(stage.outputs[0])].shape;
   std::vector<Extent> slice;
-  std::vector<int64_t> offsets;
+  std::vector<int64_t> offsets, steps;
   for (size_t d = 0; d < stage.axes.size() && stage.store.size() == stage.axes.size(); ++d) {
     const LinearForm form = linear_form(stage.store[d]);
-    if (form.terms.size() != 1 || form.coefficient(stage.axes[d].name) != 1) return false;
+    const bool single = form.terms.empty() && stage.axes[d].extent == Extent(1);
+    const int64_t step = single ? 1 : form.coefficient(stage.axes[d].name);
+    if ((!single && form.terms.size() != 1) || step < 1) return false;
     slice.push_back(stage.axes[d].extent);
     offsets.push_back(form.constant);
+    steps.push_back(step);
   }
   if (slice.size() != whole.size()) return false;
   StageLoops candidate = loops;
@@ -412,10 +424,10 @@ bool slice_loops(const Computation& c, const Stage& stage, const Layout& layout,
   const LogicalIndex logical = to_logical(layout, slice, candidate.store, ranges);
   if (!simplify(logical.valid, ranges).is_int(1)) return false;
   Exprs moved = candidate.axes;
-  for (size_t d = 0; d < moved.size(); ++d) moved[d] = moved[d] + offsets[d];
+  for (size_t d = 0; d < moved.size(); ++d) moved[d] = simplify(moved[d] * steps[d] + offsets[d], ranges);
   const Exprs store = to_physical(layout, whole, moved, ranges);
-  for (size_t i = 0; i < store.size(); ++i)
-    if (!linear_form(store[i] - candidate.store[i]).is_constant()) return false;
+  // Else digits would have to be divided out in every store.
+  if (!std::all_of(store.begin(), store.end(), is_affine)) return false;
   candidate.store = store;
   candidate.writable_past.clear();
   loops = candidate;

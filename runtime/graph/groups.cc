@@ -7,6 +7,7 @@
 #include <altrt/error.h>
 
 #include "jit/compile/stage_loops.h"
+#include "jit/expr/algorithms.h"
 #include "runtime/graph/compose.h"
 
 namespace altrt::graph {
@@ -283,9 +284,11 @@ class Grouper {
   std::vector<std::vector<int>> members_;
 };
 
+// Taps of a transposed convolution that meet no input don't count.
 int64_t flops_of(const jit::Computation& c) {
   int64_t flops = 0;
-  for (const jit::Stage& stage : c.stages) flops += jit::stage_flops(stage);
+  const jit::Computation direct = jit::apply_algorithm(c, jit::default_algorithm(c));
+  for (const jit::Stage& stage : direct.stages) flops += jit::stage_flops(stage);
   return flops;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "jit/compile/stage_loops.h"
 
@@ -76,9 +77,11 @@ class Chooser {
   }
 
  private:
-  static bool heads_image(const Group& group, AnchorKind kind) {
+  // Headed by a convolution, or by a transposed one without groups.
+  static bool heads_image(const Group& group) {
     const Computation& c = group.computation;
-    return !group.host && c.anchor.stage >= 0 && c.anchor.kind == kind && c.anchor.data >= 0 &&
+    const bool kind = c.anchor.kind == AnchorKind::conv || (c.anchor.groups == 1 && jit::phases_fit(c));
+    return !group.host && c.anchor.stage >= 0 && kind && c.anchor.data >= 0 &&
            group.tensor_values[c.anchor.data] >= 0 && c.tensors[c.anchor.data].type == DataType::f32;
   }
 
@@ -92,7 +95,7 @@ class Chooser {
     const Computation& c = group.computation;
     if (group.host) return;
     int64_t block = 1;
-    if (heads_image(group, AnchorKind::conv)) {
+    if (heads_image(group)) {
       const int data = group.tensor_values[c.anchor.data];
       // A value that nothing image-like made still gets blocks when a convolution reads it.
       if (!from_outside(data) && images_[data].block == 1 && shape(data)[1] >= 8) images_[data].block = kBlock;
@@ -127,8 +130,16 @@ class Chooser {
     return block;
   }
 
+  // First and last position that is read of spatial dimension i.
+  static std::pair<int64_t, int64_t> reach(const jit::Anchor& anchor, size_t i, int64_t outputs) {
+    const int64_t stride = anchor.strides[i], window = anchor.dilations[i] * (anchor.kernel[i] - 1);
+    const int64_t lo = anchor.pads[i];
+    if (anchor.kind == AnchorKind::conv) return {-lo, (outputs - 1) * stride - lo + window};
+    return {-jit::ceil_div(std::max<int64_t>(0, window - lo), stride), (outputs - 1 + lo) / stride};
+  }
+
   void want_borders(const Group& group) {
-    if (!heads_image(group, AnchorKind::conv)) return;
+    if (!heads_image(group)) return;
     const Computation& c = group.computation;
     const int value = group.tensor_values[c.anchor.data];
     ImageLayout& image = from_outside(value) ? outside_[value] : images_[value];
@@ -143,10 +154,8 @@ class Chooser {
     image.lo.resize(spatial, 0);
     image.hi.resize(spatial, 0);
     for (size_t i = 0; i < spatial; ++i) {
-      const int64_t lo = c.anchor.pads[i];
-      const int64_t last =
-          (out[i + 2] - 1) * c.anchor.strides[i] - lo + c.anchor.dilations[i] * (c.anchor.kernel[i] - 1);
-      image.lo[i] = std::max(image.lo[i], lo);
+      const auto [first, last] = reach(c.anchor, i, out[i + 2]);
+      image.lo[i] = std::max(image.lo[i], -first);
       image.hi[i] = std::max(image.hi[i], last - (in[i + 2] - 1));
     }
   }
@@ -154,8 +163,7 @@ class Chooser {
   Layout value_layout(const Group& group, size_t tensor) const {
     const int value = group.tensor_values[tensor];
     if (!is_image(shape(value))) return {};
-    const bool anchor_data =
-        heads_image(group, AnchorKind::conv) && static_cast<int>(tensor) == group.computation.anchor.data;
+    const bool anchor_data = heads_image(group) && static_cast<int>(tensor) == group.computation.anchor.data;
     const auto outside = outside_.find(value);
     if (anchor_data && outside != outside_.end()) return outside->second.make(shape(value));
     if (is_output_[value] && !anchor_data) return {};
@@ -175,16 +183,13 @@ class Chooser {
       const Layout layout = image_output(group, t) ? output_image(group, t) : value_layout(group, t);
       if (!layout.is_plain()) fixed[c.tensors[t].name] = layout;
     }
-    decision.layouts = jit::default_layouts(c, target_, fixed);
-    decision.schedule = jit::default_schedule(c, decision.layouts, target_);
-    return decision;
+    return jit::default_decision(c, target_, fixed);
   }
 
   // A convolution whose output leaves the graph still computes in blocks; the plan converts.
   bool image_output(const Group& group, size_t tensor) const {
     const int value = group.tensor_values[tensor];
-    return group.computation.tensors[tensor].role == Role::output && is_output_[value] &&
-           heads_image(group, AnchorKind::conv);
+    return group.computation.tensors[tensor].role == Role::output && is_output_[value] && heads_image(group);
   }
   Layout output_image(const Group& group, size_t tensor) const {
     ImageLayout image;

@@ -25,10 +25,7 @@ jit::GroupDecision own_decision(const jit::Computation& c, const jit::Layouts& l
     const auto found = layouts.find(tensor.name);
     if (found != layouts.end() && tensor.role != jit::Role::constant) fixed.insert(*found);
   }
-  jit::GroupDecision decision;
-  decision.layouts = jit::default_layouts(c, target, fixed);
-  decision.schedule = jit::default_schedule(c, decision.layouts, target);
-  return decision;
+  return jit::default_decision(c, target, fixed);
 }
 
 // Compiles one group; its decision becomes what was compiled. `warning` is left for the caller: the log of a session
@@ -71,6 +68,7 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
     for (const std::string& algorithm : jit::algorithms(groups[g].computation)) {
       known.insert(algorithm);
       if (algorithm != options.algorithm || algorithm == decisions[g].algorithm) continue;
+      if (jit::is_direct(algorithm) && jit::is_direct(decisions[g].algorithm)) continue;
       decisions[g] = jit::with_algorithm(decisions[g], groups[g].computation, algorithm, target);
     }
   }

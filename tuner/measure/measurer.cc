@@ -92,7 +92,7 @@ Measurer::Measurer(const Task& task, Candidate initial, std::string prefix, cons
       target_(target),
       team_(team),
       cold_weights_(cold_weights),
-      bench_(exact_data(*task.computation, jit::algorithms(*task.computation).size() > 1, seed), team),
+      bench_(exact_data(*task.computation, jit::winograd_fits(*task.computation), seed), team),
       gate_(*task.computation, target, bench_, team),
       conversions_(task, team),
       incumbent_(initial),

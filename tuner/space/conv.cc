@@ -16,11 +16,13 @@ class ConvSpace final : public Space {
  public:
   ConvSpace(const Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
             const SpaceOptions& options)
-      : Space(initial), c_(c), target_(target), stage_(c.stages[static_cast<size_t>(c.anchor.stage)]) {
-    const std::vector<jit::Extent>& out = c.tensors[static_cast<size_t>(stage_.outputs[0])].shape;
-    width_ = out.back().bound;
-    height_ = out.size() >= 4 ? out[out.size() - 2].bound : 1;
-    const jit::ConvParameters start = jit::default_conv(c, initial.layouts, target);
+      : Space(initial),
+        c_(jit::apply_algorithm(c, initial.algorithm)),
+        target_(target),
+        stage_(c_.stages[static_cast<size_t>(c_.anchor.stage)]) {
+    width_ = stage_.axes.back().extent.bound;
+    height_ = stage_.axes.size() >= 4 ? stage_.axes[stage_.axes.size() - 2].extent.bound : 1;
+    const jit::ConvParameters start = jit::default_conv(c_, initial.layouts, target);
     if (options.activation_layouts && c.anchor.groups == 1) add_layout_knobs();
     if (height_ > 1) add_knob("height", counts_up_to(std::min<int64_t>(height_, 8)), start.height);
     add_knob("width", counts_up_to(std::min<int64_t>(width_, 28)), start.width);
@@ -145,11 +147,15 @@ class ConvSpace final : public Space {
     jit::GroupDecision decision = initial();
     decision.layouts = layouts(point);
     decision.schedule = jit::default_schedule(c_, decision.layouts, target_);
-    decision.schedule[stage_.name] = jit::schedule_conv(c_, decision.layouts, parameters(point));
+    for (const int number : jit::anchor_stages(c_)) {
+      const jit::Stage& stage = c_.stages[static_cast<size_t>(number)];
+      if (stage.reduce.empty()) continue;
+      decision.schedule[stage.name] = jit::schedule_conv(c_, stage, decision.layouts, parameters(point));
+    }
     return decision;
   }
 
-  const Computation& c_;
+  const Computation c_;
   const jit::Target target_;
   const jit::Stage& stage_;
   int64_t width_ = 1, height_ = 1;

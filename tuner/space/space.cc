@@ -57,21 +57,35 @@ std::vector<int64_t> counts_up_to(int64_t limit) {
   return values;
 }
 
+namespace {
+
+// Whether a space of its own is worth a search: without a schedule template an algorithm of several stages is no match
+// for direct loops, nor is a direct transposed convolution for its phases.
+bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, const std::string& algorithm) {
+  if (algorithm == "direct") return !jit::phases_fit(c);
+  if (algorithm == "phases") return true;
+  const bool blocked =
+      c.anchor.stage >= 0 && jit::channel_block(jit::layout_of(
+                                 c, c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0], initial.layouts)) > 1;
+  return blocked && jit::is_winograd(jit::apply_algorithm(c, algorithm));
+}
+
+}  // namespace
+
 std::unique_ptr<Space> make_space(const jit::Computation& c, const jit::GroupDecision& initial,
                                   const jit::Target& target, const SpaceOptions& options) {
-  const jit::Anchor& anchor = c.anchor;
-  if (anchor.stage < 0 || initial.provider != "own") return generic_space(c, initial, target);
-  const jit::Stage& stage = c.stages[static_cast<size_t>(anchor.stage)];
+  if (c.anchor.stage < 0 || initial.provider != "own") return generic_space(c, initial, target);
+  const jit::Computation changed = jit::apply_algorithm(c, initial.algorithm);
+  const jit::Anchor& anchor = changed.anchor;
+  const jit::Stage& stage = changed.stages[static_cast<size_t>(anchor.stage)];
+  if (!jit::is_direct(initial.algorithm)) {
+    return has_template(c, initial, initial.algorithm) ? winograd_space(c, initial, target)
+                                                       : generic_space(c, initial, target);
+  }
   const bool image =
-      stage.axes.size() >= 3 && jit::channel_block(jit::layout_of(c, stage.outputs[0], initial.layouts)) > 1;
-  if (initial.algorithm != "direct") {
-    const bool has_template = image && jit::is_winograd(jit::apply_algorithm(c, initial.algorithm));
-    return has_template ? winograd_space(c, initial, target) : generic_space(c, initial, target);
-  }
-  if (jit::is_plain_matmul(c, initial.layouts)) return matmul_space(c, initial, target);
-  if (image && anchor.kind == jit::AnchorKind::conv && !jit::is_depthwise(c)) {
-    return conv_space(c, initial, target, options);
-  }
+      stage.axes.size() >= 3 && jit::channel_block(jit::layout_of(changed, stage.outputs[0], initial.layouts)) > 1;
+  if (jit::is_plain_matmul(changed, initial.layouts)) return matmul_space(c, initial, target);
+  if (image && jit::is_dense_conv(changed)) return conv_space(c, initial, target, options);
   if (image && (anchor.kind == jit::AnchorKind::conv || anchor.kind == jit::AnchorKind::pool)) {
     return window_space(c, initial, target);
   }
@@ -83,16 +97,10 @@ std::vector<std::unique_ptr<Space>> make_spaces(const jit::Computation& c, const
                                                 const SpaceOptions& options) {
   std::vector<std::unique_ptr<Space>> spaces;
   spaces.push_back(make_space(c, initial, target, options));
-  const bool blocked =
-      c.anchor.stage >= 0 && jit::channel_block(jit::layout_of(
-                                 c, c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0], initial.layouts)) > 1;
   for (const std::string& algorithm : jit::algorithms(c)) {
     if (algorithm == initial.algorithm) continue;
     if (std::find(algorithms.begin(), algorithms.end(), algorithm) == algorithms.end()) continue;
-    // Without a schedule template an algorithm of several stages is no match for direct loops.
-    const bool has_template =
-        algorithm == "direct" || (blocked && jit::is_winograd(jit::apply_algorithm(c, algorithm)));
-    if (!has_template) continue;
+    if (!has_template(c, initial, algorithm)) continue;
     spaces.push_back(make_space(c, jit::with_algorithm(initial, c, algorithm, target), target, options));
   }
   return spaces;
