@@ -15,8 +15,6 @@
 namespace altrt {
 namespace {
 
-constexpr size_t kIdleContexts = 4;
-
 base::LogScope log_to(const SessionOptions& options) {
   if (!options.log) return {nullptr, base::LogLevel::off};
   const auto sink = [hook = options.log](base::LogLevel level, std::string_view message) {
@@ -51,6 +49,10 @@ Session::State::State(const SessionOptions& options_in)
       team(session::thread_count(options_in), options_in.spin_microseconds),
       target(jit::host_target()) {
   info.threads = team.threads();
+}
+
+Session::State::~State() {
+  for (std::atomic<Context::State*>& slot : idle_) delete slot.load(std::memory_order_acquire);
 }
 
 Session::Session(const Model& model, const SessionOptions& options) {
@@ -135,12 +137,10 @@ Context Session::context() const {
 }
 
 std::unique_ptr<Context::State> Session::State::take_context() const {
-  {
-    const std::lock_guard lock(idle_mutex_);
-    if (!idle_.empty()) {
-      std::unique_ptr<Context::State> context = std::move(idle_.back());
-      idle_.pop_back();
-      return context;
+  for (std::atomic<Context::State*>& slot : idle_) {
+    if (slot.load(std::memory_order_relaxed) == nullptr) continue;
+    if (Context::State* context = slot.exchange(nullptr, std::memory_order_acquire)) {
+      return std::unique_ptr<Context::State>(context);
     }
   }
   return std::make_unique<Context::State>(interface, plan, team.threads());
@@ -148,8 +148,14 @@ std::unique_ptr<Context::State> Session::State::take_context() const {
 
 void Session::State::give_back(std::unique_ptr<Context::State> context) const {
   context->unbind();
-  const std::lock_guard lock(idle_mutex_);
-  if (idle_.size() < kIdleContexts && options.memory != Memory::lean) idle_.push_back(std::move(context));
+  if (options.memory == Memory::lean) return;
+  for (std::atomic<Context::State*>& slot : idle_) {
+    Context::State* empty = nullptr;
+    if (slot.compare_exchange_strong(empty, context.get(), std::memory_order_release, std::memory_order_relaxed)) {
+      context.release();
+      return;
+    }
+  }
 }
 
 void Session::State::check(const Context::State* context) const {

@@ -3,8 +3,9 @@
 
 #include <altrt/session.h>
 
+#include <array>
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ struct Context::State {
 
 struct Session::State {
   explicit State(const SessionOptions& options_in);
+  ~State();
 
   /// A context for one call of the convenience form: an idle one or a new one.
   std::unique_ptr<Context::State> take_context() const;
@@ -69,8 +71,9 @@ struct Session::State {
   SessionInfo info;
 
  private:
-  mutable std::mutex idle_mutex_;
-  mutable std::vector<std::unique_ptr<Context::State>> idle_;
+  // Contexts between calls of the convenience form: so many callers at once find one. No lock, which a forked child
+  // would find taken for ever if a thread of its parent held it.
+  mutable std::array<std::atomic<Context::State*>, 8> idle_{};
 };
 
 }  // namespace altrt

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,9 +54,9 @@ inline Model conv_net(int64_t batch = 1) {
 }
 
 /// Softmax(x W) V with layer norm by its parts: matrix products, reductions, broadcasts.
-inline Model attention_net() {
+inline Model attention_net(int64_t batch = 2) {
   GraphBuilder b("attention_net");
-  b.input("x", DataType::f32, {2, 11, 24});
+  b.input("x", DataType::f32, {batch, 11, 24});
   const auto project = [&](uint64_t seed) {
     return b.op("MatMul", {"x", b.constant("p" + std::to_string(seed), random_tensor({24, 24}, seed, 0.3f))});
   };
@@ -89,6 +90,15 @@ inline Model one_op(const std::string& type, const Shape& shape) {
   b.input("x", DataType::f32, shape);
   b.output(b.op(type, {"x"}, {}, "y"));
   return b.build();
+}
+
+/// Whether some kernel is large enough for a team to share. From about conv_net(3) and attention_net(60) on.
+inline bool shares_work(const Session& session) {
+  std::istringstream lines(session.inspect("plan"));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(" kernel ") != std::string::npos && line.find(" alone") == std::string::npos) return true;
+  }
+  return false;
 }
 
 inline Tensors make_inputs(const std::vector<ValueInfo>& infos, uint64_t seed) {

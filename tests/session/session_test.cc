@@ -1,6 +1,4 @@
 // Sessions on small models: right answers by every entry point, whatever the number of threads.
-#include <thread>
-
 #include "tests/session/models.h"
 
 namespace altrt {
@@ -13,7 +11,9 @@ SessionOptions threads(int count) {
   return options;
 }
 
-std::vector<Model> all_models() { return {conv_net(), conv_net(3), attention_net(), alias_net()}; }
+std::vector<Model> all_models() {
+  return {conv_net(), conv_net(3), conv_net(40), attention_net(), attention_net(80), alias_net()};
+}
 
 TEST(Session, AgreesWithTheReferenceEvaluator) {
   for (const Model& model : all_models()) {
@@ -120,50 +120,6 @@ TEST(Session, ContextsMoveAndKeepThePlanAlive) {
   delete session;
   copy.run(second);
   EXPECT_EQ(second.output("y").shape, (Shape{1, 10}));
-}
-
-TEST(Session, ManyCallersGetTheSerialBits) {
-  for (const Model& model : {conv_net(), attention_net()}) {
-    const Session session(model, threads(2));
-    std::vector<Tensors> inputs;
-    std::vector<Tensors> wanted;
-    for (uint64_t i = 0; i < 8; ++i) {
-      inputs.push_back(make_inputs(session.inputs(), 50 + i));
-      wanted.push_back(session.run(views(inputs.back())));
-    }
-    std::vector<int> wrong(8, 0);
-    std::vector<std::thread> callers;
-    for (size_t t = 0; t < 8; ++t) {
-      callers.emplace_back([&, t] {
-        Context context = session.context();
-        for (const auto& [name, view] : views(inputs[t])) context.bind(name, view);
-        for (int i = 0; i < 200; ++i) {
-          session.run(context);
-          const TensorView y = context.output("y");
-          wrong[t] += std::memcmp(y.data, wanted[t].at("y").data(), y.bytes()) != 0;
-        }
-      });
-    }
-    for (std::thread& caller : callers) caller.join();
-    EXPECT_EQ(wrong, std::vector<int>(8, 0)) << model.name();
-  }
-}
-
-TEST(Session, QueuedCallersGetTheSameBits) {
-  SessionOptions options = threads(2);
-  options.concurrency = Concurrency::queue;
-  const Session session(conv_net(), options);
-  const Tensors inputs = make_inputs(session.inputs(), 60);
-  const Tensors wanted = session.run(views(inputs));
-  std::vector<std::thread> callers;
-  std::vector<int> wrong(4, 0);
-  for (size_t t = 0; t < 4; ++t) {
-    callers.emplace_back([&, t] {
-      for (int i = 0; i < 50; ++i) wrong[t] += !same_bits(session.run(views(inputs)).at("y"), wanted.at("y"));
-    });
-  }
-  for (std::thread& caller : callers) caller.join();
-  EXPECT_EQ(wrong, std::vector<int>(4, 0));
 }
 
 TEST(Session, SymbolicDimensionsAreFixedByOptions) {

@@ -1,4 +1,5 @@
-// A guest in somebody else's process: no allocation in steady state, nothing printed, nothing changed.
+// A guest in somebody else's process: no allocation and no lock in steady state, nothing printed, nothing changed.
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -17,7 +18,7 @@
 #include <immintrin.h>
 #endif
 
-// Counts every allocation of every thread while `counting`. Sanitizers bring their own allocator.
+// Counts every allocation and every mutex locked by any thread while `counting`. Sanitizers bring their own allocator.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define ALTRT_COUNTS_ALLOCATIONS 1
 #endif
@@ -25,6 +26,7 @@
 namespace {
 std::atomic<bool> counting{false};
 std::atomic<int64_t> allocations{0};
+std::atomic<int64_t> locks{0};
 }  // namespace
 
 #ifdef ALTRT_COUNTS_ALLOCATIONS
@@ -62,34 +64,95 @@ int posix_memalign(void** result, size_t alignment, size_t size) {
   *result = __libc_memalign(alignment, size);
   return *result ? 0 : ENOMEM;
 }
+
+static int count_lock(const char* function, pthread_mutex_t* mutex) {
+  if (counting.load(std::memory_order_relaxed)) locks.fetch_add(1, std::memory_order_relaxed);
+  return reinterpret_cast<int (*)(pthread_mutex_t*)>(dlsym(RTLD_NEXT, function))(mutex);
+}
+int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept { return count_lock("pthread_mutex_lock", mutex); }
+int pthread_mutex_trylock(pthread_mutex_t* mutex) noexcept { return count_lock("pthread_mutex_trylock", mutex); }
 }
 #endif
 
 namespace altrt {
 namespace {
 
-TEST(SteadyState, RunsAllocateNothingInAnyThread) {
+// While it lives, `allocations` and `locks` count.
+struct Counting {
+  Counting() {
+    allocations = locks = 0;
+    counting = true;
+  }
+  ~Counting() { counting = false; }
+};
+
+void bind(Context& context, const Tensors& inputs) {
+  for (const auto& [name, view] : views(inputs)) context.bind(name, view);
+}
+
+TEST(SteadyState, RunsAllocateAndLockNothingInAnyThread) {
 #ifndef ALTRT_COUNTS_ALLOCATIONS
   GTEST_SKIP() << "sanitizers bring their own allocator";
 #endif
-  for (const Model& model : {conv_net(), attention_net()}) {
+  for (const Model& model : {conv_net(8), attention_net(80)}) {
     SessionOptions options;
     options.threads = 3;
     const Session session(model, options);
+    EXPECT_TRUE(shares_work(session));
     const Tensors inputs = make_inputs(session.inputs(), 1);
     Context context = session.context();
-    for (const auto& [name, view] : views(inputs)) context.bind(name, view);
+    bind(context, inputs);
     session.run(context);
-    allocations = 0;
-    counting = true;
-    for (int i = 0; i < 50; ++i) session.run(context);
-    counting = false;
+    {
+      const Counting on;
+      for (int i = 0; i < 50; ++i) session.run(context);
+    }
     EXPECT_EQ(allocations, 0) << model.name();
-    // The counter itself works.
-    counting = true;
-    free(std::malloc(10));
-    counting = false;
-    EXPECT_GE(allocations, 1);
+    EXPECT_EQ(locks, 0) << model.name();
+  }
+  // The counters themselves work, in the library too: sessions share weights under a lock.
+  const Counting on;
+  const Session session(conv_net());
+  EXPECT_GE(allocations, 1);
+  EXPECT_GE(locks, 1);
+}
+
+TEST(SteadyState, CallersThatShareASessionAllocateAndLockNothing) {
+#ifndef ALTRT_COUNTS_ALLOCATIONS
+  GTEST_SKIP() << "sanitizers bring their own allocator";
+#endif
+  for (const Concurrency concurrency : {Concurrency::share, Concurrency::queue}) {
+    SessionOptions options;
+    options.threads = 2;
+    options.concurrency = concurrency;
+    const Session session(conv_net(8), options);
+    EXPECT_TRUE(shares_work(session));
+    const Tensors inputs = make_inputs(session.inputs(), 1);
+    std::atomic<int> ready{0}, done{0};
+    std::atomic<bool> go{false}, leave{false};
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < 8; ++caller) {
+      callers.emplace_back([&] {
+        Context context = session.context();
+        bind(context, inputs);
+        session.run(context);
+        ++ready;
+        while (!go) std::this_thread::yield();
+        for (int i = 0; i < 100; ++i) session.run(context);
+        ++done;
+        while (!leave) std::this_thread::yield();  // what a thread's end frees is not counted
+      });
+    }
+    while (ready < 8) std::this_thread::yield();
+    {
+      const Counting on;
+      go = true;
+      while (done < 8) std::this_thread::yield();
+    }
+    leave = true;
+    for (std::thread& caller : callers) caller.join();
+    EXPECT_EQ(allocations, 0) << (concurrency == Concurrency::queue);
+    EXPECT_EQ(locks, 0) << (concurrency == Concurrency::queue);
   }
 }
 
