@@ -28,6 +28,9 @@ endif()
 if(altrt_sanitizers)
   add_compile_options(${altrt_sanitizers} -fno-omit-frame-pointer -g1)
   add_link_options(${altrt_sanitizers})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-maybe-uninitialized) # false alarms: instrumented code hides from GCC what is set
+  endif()
 endif()
 
 find_program(ALTRT_CCACHE ccache)
