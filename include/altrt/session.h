@@ -148,8 +148,8 @@ class ALTRT_API Session {
 
   /// A fresh context. Allocates; keep it for many runs.
   Context context() const;
-  /// Runs on the context's bindings. All inputs must be bound. In steady state no heap allocation, no lock held across
-  /// the run, nothing printed.
+  /// Runs on the context's bindings. All inputs must be bound. In steady state takes no lock (with Concurrency::queue
+  /// it waits for its turn), allocates nothing except in host operators and oneDNN, prints nothing.
   void run(Context& context) const;
   /// Convenience: binds the inputs, runs in a context of its own, returns all outputs by name.
   std::map<std::string, Tensor> run(const std::map<std::string, TensorView>& inputs) const;

@@ -72,12 +72,32 @@ Kernel::Kernel(dnnl::engine engine, std::vector<Primitive> primitives, std::vect
     workspace_bytes_ = std::max(workspace_bytes_, static_cast<int64_t>(primitive.scratchpad.get_size()));
   }
   for (size_t task = 0; task < tasks_.size(); ++task) {
-    idle_[task] = new Bound(engine_, primitives_[static_cast<size_t>(tasks_[task].primitive)], operands_);
+    idle_[task].front() = new Bound(engine_, primitives_[static_cast<size_t>(tasks_[task].primitive)], operands_);
   }
 }
 
 Kernel::~Kernel() {
-  for (std::atomic<Bound*>& bound : idle_) delete bound.load();
+  for (Idle& task : idle_) {
+    for (std::atomic<Bound*>& slot : task) delete slot.load();
+  }
+}
+
+std::unique_ptr<Kernel::Bound> Kernel::take(size_t task) const {
+  for (std::atomic<Bound*>& slot : idle_[task]) {
+    if (slot.load(std::memory_order_relaxed) == nullptr) continue;
+    if (Bound* bound = slot.exchange(nullptr, std::memory_order_acquire)) return std::unique_ptr<Bound>(bound);
+  }
+  return std::make_unique<Bound>(engine_, primitives_[static_cast<size_t>(tasks_[task].primitive)], operands_);
+}
+
+void Kernel::give_back(size_t task, std::unique_ptr<Bound> bound) const {
+  for (std::atomic<Bound*>& slot : idle_[task]) {
+    Bound* empty = nullptr;
+    if (slot.compare_exchange_strong(empty, bound.get(), std::memory_order_release, std::memory_order_relaxed)) {
+      bound.release();
+      return;
+    }
+  }
 }
 
 jit::KernelFunction Kernel::function() const {
@@ -99,8 +119,7 @@ void Kernel::run(const void* const* buffers, void* workspace, int64_t first, int
 void Kernel::run_task(size_t number, const void* const* buffers, void* workspace) const {
   const Task& task = tasks_[number];
   const Primitive& primitive = primitives_[static_cast<size_t>(task.primitive)];
-  std::unique_ptr<Bound> bound(idle_[number].exchange(nullptr));
-  if (!bound) bound = std::make_unique<Bound>(engine_, primitive, operands_);
+  std::unique_ptr<Bound> bound = take(number);
   float* at[kOperands] = {};
   for (size_t i = 0; i < operands_.size(); ++i) {
     const Operand operand = operands_[i];
@@ -112,7 +131,7 @@ void Kernel::run_task(size_t number, const void* const* buffers, void* workspace
     std::memcpy(at[kDestination], at[kResidual], primitive.descs[kDestination].get_size());
   }
   primitive.primitive.execute(bound->stream, bound->arguments);
-  delete idle_[number].exchange(bound.release());
+  give_back(number, std::move(bound));
 }
 
 }  // namespace altrt::onednn

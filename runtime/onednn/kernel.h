@@ -3,6 +3,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -60,6 +61,10 @@ class Kernel : public jit::ProviderKernel {
 
  private:
   struct Bound;
+  // Memory objects of a task between runs: as many callers at once find one made.
+  using Idle = std::array<std::atomic<Bound*>, 8>;
+  std::unique_ptr<Bound> take(size_t task) const;
+  void give_back(size_t task, std::unique_ptr<Bound> bound) const;
   void run_task(size_t task, const void* const* buffers, void* workspace) const;
 
   dnnl::engine engine_;
@@ -68,8 +73,7 @@ class Kernel : public jit::ProviderKernel {
   std::vector<int> arguments_;
   std::vector<Operand> operands_;
   int64_t workspace_bytes_ = 0;
-  // Memory objects of each task between runs; a run takes them out and puts them back.
-  mutable std::vector<std::atomic<Bound*>> idle_;
+  mutable std::vector<Idle> idle_;  // by task
 };
 
 }  // namespace altrt::onednn

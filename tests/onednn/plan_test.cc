@@ -1,4 +1,5 @@
 // Whole networks with groups decided for oneDNN; what happens without the plug-in.
+#include <thread>
 #include <utility>
 
 #include "runtime/base/log.h"
@@ -10,44 +11,50 @@
 namespace altrt {
 namespace {
 
-struct PlanRun {
-  Tensors outputs;
+// The stages of a session from decisions on.
+struct Planned {
+  std::shared_ptr<const graph::Graph> graph;
+  std::shared_ptr<const plan::Plan> plan;
   int provided = 0;  // groups that the provider computes
-  plan::Plan plan;
 };
 
-// The stages of a session from decisions on, run on `threads` threads.
-PlanRun run_plan(const Model& model, const Tensors& inputs, int threads, const std::string& provider) {
-  const auto graph = std::make_shared<const graph::Graph>(graph::simplify(model.graph(), {}, {}));
-  std::vector<graph::Group> groups = graph::form_groups(*graph);
-  base::Team team(threads, 50);
-  graph::Decisions decisions = graph::default_decisions(*graph, groups, jit::host_target());
-  PlanRun run;
+Planned make_plan(const Model& model, base::Team& team, const std::string& provider) {
+  Planned planned;
+  planned.graph = std::make_shared<const graph::Graph>(graph::simplify(model.graph(), {}, {}));
+  std::vector<graph::Group> groups = graph::form_groups(*planned.graph);
+  graph::Decisions decisions = graph::default_decisions(*planned.graph, groups, jit::host_target());
   for (size_t g = 0; g < groups.size(); ++g) {
-    const auto candidates = jit::provider_candidates(provider, groups[g].computation, threads);
+    const auto candidates = jit::provider_candidates(provider, groups[g].computation, team.threads());
     if (candidates.empty()) continue;
     decisions[g] = candidates[0];
-    ++run.provided;
+    ++planned.provided;
   }
   session::CompiledGroups compiled = session::compile_groups(groups, decisions, jit::host_target(), team);
   std::vector<plan::GroupCode> code = session::load_groups(compiled, groups);
   const auto weights = plan::weight_store(model.shared_graph(), "");
-  auto plan = std::make_shared<const plan::Plan>(
-      plan::build_plan({graph, groups, compiled.decisions, std::move(code)}, *weights, team));
-  run.plan = *plan;
-  plan::Memory memory(plan, threads);
+  planned.plan = std::make_shared<const plan::Plan>(
+      plan::build_plan({planned.graph, groups, compiled.decisions, std::move(code)}, *weights, team));
+  return planned;
+}
+
+// `runs` runs in memory of their own; the outputs of the last.
+Tensors run_plan(const Planned& planned, base::Team& team, const Tensors& inputs, int runs) {
+  plan::Memory memory(planned.plan, team.threads());
+  Tensors outputs;
   std::vector<void*> from, to;
-  for (const int input : graph->inputs) {
-    from.push_back(const_cast<void*>(inputs.at(graph->values[static_cast<size_t>(input)].name).data()));
+  for (const int input : planned.graph->inputs) {
+    from.push_back(const_cast<void*>(inputs.at(planned.graph->values[static_cast<size_t>(input)].name).data()));
   }
-  for (const int output : graph->outputs) {
-    const graph::Value& value = graph->values[static_cast<size_t>(output)];
-    to.push_back((run.outputs[value.name] = Tensor(value.type, value.shape)).data());
+  for (const int output : planned.graph->outputs) {
+    const graph::Value& value = planned.graph->values[static_cast<size_t>(output)];
+    to.push_back((outputs[value.name] = Tensor(value.type, value.shape)).data());
   }
   memory.bind(from, to);
-  base::Team::Lease lease(team);
-  for (int i = 0; i < 3; ++i) memory.run(lease);
-  return run;
+  for (int i = 0; i < runs; ++i) {
+    base::Team::Lease lease(team);
+    memory.run(lease);
+  }
+  return outputs;
 }
 
 Model residual_net() {
@@ -73,14 +80,41 @@ TEST(OneDnnPlan, NetworkAgreesOnOneAndTwoThreads) {
   const Tensors inputs = make_inputs(model.inputs(), 50);
   const Tensors expected = evaluate_reference(model, views(inputs));
   for (const int threads : {1, 2}) {
-    const PlanRun run = run_plan(model, inputs, threads, "onednn");
-    EXPECT_GE(run.provided, 3);
-    expect_close(run.outputs, expected);
-    for (const KernelInfo& kernel : run.plan.kernels) {
+    base::Team team(threads, 50);
+    const Planned planned = make_plan(model, team, "onednn");
+    EXPECT_GE(planned.provided, 3);
+    expect_close(run_plan(planned, team, inputs, 3), expected);
+    for (const KernelInfo& kernel : planned.plan->kernels) {
       const bool is_conv = kernel.op == "Conv" || kernel.op.substr(0, 5) == "Conv+";
       EXPECT_TRUE(!is_conv || kernel.provider == "onednn") << kernel.name;
     }
   }
+}
+
+// More callers than the kernels keep memory objects for.
+TEST(OneDnnPlan, ManyCallersGetTheSerialBits) {
+  NEEDS_PLUGIN();
+  const Model model = residual_net();
+  base::Team team(2, 50);
+  const Planned planned = make_plan(model, team, "onednn");
+  constexpr size_t kCallers = 12;
+  std::vector<Tensors> inputs, expected;
+  for (uint64_t caller = 0; caller < kCallers; ++caller) {
+    inputs.push_back(make_inputs(model.inputs(), 60 + caller));
+    expected.push_back(run_plan(planned, team, inputs.back(), 1));
+  }
+  std::vector<int> wrong(kCallers, 0);
+  std::vector<std::thread> callers;
+  for (size_t caller = 0; caller < kCallers; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int i = 0; i < 20; ++i) {
+        const Tensors got = run_plan(planned, team, inputs[caller], 10);
+        wrong[caller] += !same_bits(got.at("y"), expected[caller].at("y"));
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, std::vector<int>(kCallers, 0));
 }
 
 TEST(OneDnnPlan, AbsentProviderIsOneLineAndNoCandidate) {
