@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,8 +32,11 @@ constexpr uint32_t number_of(uint64_t word) { return static_cast<uint32_t>(word 
 constexpr uint64_t inside_of(uint64_t word) { return (word >> 32) & 0xffff; }
 constexpr uint64_t chunks_left(uint64_t word) { return word & 0xffffffff; }
 
-// How long a caller spins for the workers' last chunks before it offers its processor: one of them may need it.
+// How long a caller spins for the workers' last chunks before it offers its processor: one of them may need it. After
+// so many offers it sleeps instead: a real-time thread offers its processor in vain, to others of its priority only.
 constexpr int64_t kJoinSpinUs = 20;
+constexpr int kJoinYields = 50;
+constexpr timespec kJoinSleep{0, 50'000};
 
 void relax() {
 #if defined(__x86_64__)
@@ -214,7 +218,15 @@ void Team::run_together(int64_t tasks, int64_t grain, TeamFunction function) {
   shared.wake(static_cast<int>(std::min<uint64_t>(chunks, threads_) - 1));
   shared.work(chunks, 0);
   const auto all_out = [&] { return inside_of(shared.word.load(std::memory_order_acquire)) == 0; };
-  while (!spin(kJoinSpinUs, all_out)) sched_yield();
+  int yields = 0;
+  while (!spin(kJoinSpinUs, all_out)) {
+    if (yields < kJoinYields) {
+      sched_yield();
+      ++yields;
+    } else {
+      nanosleep(&kJoinSleep, nullptr);
+    }
+  }
 }
 
 Team::Lease::Lease(Team& team, bool wait) : team_(team), owned_(false) {

@@ -2,8 +2,11 @@
 
 #include <altrt/error.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -216,6 +219,53 @@ TEST(Team, WorkersLeaveSignalsToTheHost) {
   EXPECT_EQ(blocked, 1);
   pthread_sigmask(SIG_SETMASK, nullptr, &host_after);
   EXPECT_EQ(sigismember(&host_before, SIGINT), sigismember(&host_after, SIGINT));
+}
+
+double thread_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+// A host's real-time thread shares a processor with a worker, which runs only while the caller sleeps.
+TEST(Team, ARealTimeCallerLetsItsWorkersFinish) {
+  cpu_set_t before, one;
+  ASSERT_EQ(pthread_getaffinity_np(pthread_self(), sizeof before, &before), 0);
+  CPU_ZERO(&one);
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu) {
+    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+  }
+  ASSERT_EQ(pthread_setaffinity_np(pthread_self(), sizeof one, &one), 0);
+  Team team(2);  // the worker inherits the processor
+  ASSERT_EQ(pthread_setaffinity_np(pthread_self(), sizeof one, &one), 0);
+  const sched_param high{.sched_priority = 1}, none{.sched_priority = 0};
+  const bool real_time = pthread_setschedparam(pthread_self(), SCHED_FIFO, &high) == 0;
+  double waited = 0, used = 0;  // by the caller, at the end of the loop
+  if (real_time) {
+    using Clock = std::chrono::steady_clock;
+    std::atomic<bool> worker_inside{false};
+    Clock::time_point start;
+    double used_before = 0;
+    team.run(2, 1, [&](int64_t, int64_t, int worker) {
+      if (worker == 0) {
+        while (!worker_inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        start = Clock::now();
+        used_before = thread_seconds();
+      } else {
+        worker_inside = true;
+        const auto end = Clock::now() + std::chrono::milliseconds(5);
+        while (Clock::now() < end) {
+        }
+      }
+    });
+    waited = std::chrono::duration<double>(Clock::now() - start).count();
+    used = thread_seconds() - used_before;
+    pthread_setschedparam(pthread_self(), SCHED_OTHER, &none);
+  }
+  pthread_setaffinity_np(pthread_self(), sizeof before, &before);
+  if (!real_time) GTEST_SKIP() << "real-time scheduling is not permitted";
+  EXPECT_GE(waited, 0.004);
+  EXPECT_LT(used, 0.6 * waited);
 }
 
 TEST(Team, RefusesAbsurdSizes) { EXPECT_THROW(Team(1 << 20), Error); }
