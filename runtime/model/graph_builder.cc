@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "runtime/base/float_environment.h"
 #include "runtime/base/text.h"
 #include "runtime/graph/graph.h"
 
@@ -149,6 +150,7 @@ std::vector<std::string> GraphBuilder::op_n(const std::string& type, const std::
 void GraphBuilder::output(const std::string& name) { state_->graph.outputs.push_back(state_->number(name)); }
 
 Model GraphBuilder::build() {
+  const base::FloatEnvironment float_environment;  // what shapes depend on is computed here
   auto state = std::exchange(state_, std::make_unique<State>(state_->graph.name));
   state->check_defined();
   graph::Graph graph = graph::sort(std::move(state->graph));

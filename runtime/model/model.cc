@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "runtime/base/float_environment.h"
 #include "runtime/graph/graph.h"
 #include "runtime/model/model_file.h"
 #include "runtime/model/onnx_reader.h"
@@ -32,6 +33,7 @@ std::vector<ValueInfo> value_infos(const graph::Graph& graph, const std::vector<
 // `source`: bytes or a ModelFile.
 template <typename Source>
 Model read(const Source& source, const std::string& name, const std::string& external_data_folder) {
+  const base::FloatEnvironment float_environment;
   try {
     return Model(std::make_shared<const graph::Graph>(model::read_onnx(source, name, external_data_folder)));
   } catch (const std::bad_alloc&) {

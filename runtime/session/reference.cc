@@ -6,6 +6,7 @@
 
 #include "jit/kernel/kernel.h"
 #include "runtime/base/build_info.h"
+#include "runtime/base/float_environment.h"
 #include "runtime/graph/graph.h"
 #include "runtime/session/providers.h"
 #include "runtime/session/state.h"
@@ -21,6 +22,7 @@ std::string version_details() {
 }
 
 std::map<std::string, Tensor> evaluate_reference(const Model& model, const std::map<std::string, TensorView>& inputs) {
+  const base::FloatEnvironment float_environment;
   const graph::Graph& original = model.graph();
   std::map<std::string, Shape> shapes;
   for (const auto& [name, view] : inputs) shapes[name] = view.shape;

@@ -2,6 +2,7 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/base/float_environment.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "runtime/graph/graph.h"
@@ -57,6 +58,7 @@ Session::State::~State() {
 
 Session::Session(const Model& model, const SessionOptions& options) {
   const base::LogScope log_scope = log_to(options);
+  const base::FloatEnvironment float_environment;  // constants are folded and packed here
   session::check_options(options, model);
   auto state = std::make_shared<State>(options);
 
@@ -202,6 +204,7 @@ std::map<std::string, Tensor> Session::run(const std::map<std::string, TensorVie
 }
 
 std::string Session::inspect(const std::string& stage) const {
+  const base::FloatEnvironment float_environment;
   return session::inspect(stage, *state_->plan, state_->graph_text, state_->target);
 }
 

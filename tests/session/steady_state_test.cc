@@ -1,22 +1,15 @@
 // A guest in somebody else's process: no allocation and no lock in steady state, nothing printed, nothing changed.
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <clocale>
-#include <cstdio>
 #include <cstdlib>
-#include <thread>
+#include <filesystem>
+#include <functional>
+#include <iterator>
 
 #include "tests/session/models.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "tests/session/process_state.h"
 
 // Counts every allocation and every mutex locked by any thread while `counting`. Sanitizers bring their own allocator.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -156,127 +149,120 @@ TEST(SteadyState, CallersThatShareASessionAllocateAndLockNothing) {
   }
 }
 
-struct ProcessState {
-  std::vector<struct sigaction> handlers;
-  sigset_t blocked;
-  unsigned mxcsr = 0;
-  unsigned short x87 = 0;
-  std::string locale, folder;
-  mode_t mask = 0;
-
-  ProcessState() {
-    for (int signal = 1; signal <= 64; ++signal) {
-      struct sigaction action {};
-      if (sigaction(signal, nullptr, &action) == 0) handlers.push_back(action);
-    }
-    pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
-#if defined(__x86_64__)
-    mxcsr = _mm_getcsr();
-    asm volatile("fnstcw %0" : "=m"(x87));
-#endif
-    locale = std::setlocale(LC_ALL, nullptr);
-    char path[4096];
-    folder = getcwd(path, sizeof path);
-    mask = umask(0);
-    umask(mask);
-  }
-
-  void expect_same(const ProcessState& other) const {
-    ASSERT_EQ(handlers.size(), other.handlers.size());
-    for (size_t i = 0; i < handlers.size(); ++i) {
-      EXPECT_EQ(handlers[i].sa_handler, other.handlers[i].sa_handler) << "signal " << i + 1;
-      EXPECT_EQ(handlers[i].sa_flags, other.handlers[i].sa_flags) << "signal " << i + 1;
-    }
-    for (int signal = 1; signal <= 64; ++signal) {
-      EXPECT_EQ(sigismember(&blocked, signal), sigismember(&other.blocked, signal)) << signal;
-    }
-    EXPECT_EQ(mxcsr, other.mxcsr);
-    EXPECT_EQ(x87, other.x87);
-    EXPECT_EQ(locale, other.locale);
-    EXPECT_EQ(folder, other.folder);
-    EXPECT_EQ(mask, other.mask);
-  }
-};
-
-// Sends stdout and stderr to a file while it lives.
-class Captured {
+// Sets the control and status bits of this thread's SSE unit while it lives.
+class HostMxcsr {
  public:
-  Captured() {
-    std::fflush(nullptr);
-    file_ = std::tmpfile();
-    for (const int stream : {1, 2}) saved_[stream - 1] = dup(stream);
-    for (const int stream : {1, 2}) dup2(fileno(file_), stream);
-  }
-  ~Captured() { std::fclose(file_); }
-  int64_t stop() {
-    std::fflush(nullptr);
-    for (const int stream : {1, 2}) {
-      dup2(saved_[stream - 1], stream);
-      close(saved_[stream - 1]);
-    }
-    struct stat info {};
-    fstat(fileno(file_), &info);
-    return info.st_size;
-  }
+#if defined(__x86_64__)
+  explicit HostMxcsr(unsigned bits) : before_(_mm_getcsr()) { _mm_setcsr(bits); }
+  ~HostMxcsr() { _mm_setcsr(before_); }
 
  private:
-  FILE* file_ = nullptr;
-  int saved_[2] = {-1, -1};
+  unsigned before_;
+#else
+  explicit HostMxcsr(unsigned) {}
+#endif
 };
+constexpr unsigned kPlain = 0x1f80;                   // no sticky flag is set
+constexpr unsigned kFlushing = kPlain | 0x8040;       // denormals are zero
+constexpr unsigned kOdd = kFlushing | 0x6000 | 0x20;  // rounds toward zero, and has been inexact once
 
-TEST(SteadyState, TheProcessIsLeftAsItWas) {
-#if defined(__x86_64__)
-  // A host that flushes denormals and has set sticky flags keeps them.
-  const unsigned before_mxcsr = _mm_getcsr();
-  _mm_setcsr(before_mxcsr | 0x8040 | 0x0020);
-#endif
-  const ProcessState before;
-  Captured captured;
-  {
-    const Model model = conv_net();
-    const Session session(model);
-    const Tensors inputs = make_inputs(session.inputs(), 1);
-    session.run(views(inputs));
-    Context context = session.context();
-    context.bind("x", inputs.at("x").view());
-    session.run(context);
-    session.profile(context);
-    try {
-      session.run(Views{});
-    } catch (const Error&) {
-    }
-    try {
-      Model::load("/nowhere/at/all.onnx");
-    } catch (const Error&) {
-    }
+SessionOptions tuned_options(int64_t trials) {
+  SessionOptions options;
+  options.threads = 2;
+  options.cache.directory = "none";
+  options.tuning.mode = TuningMode::load;
+  options.tuning.max_trials = trials;
+  return options;
+}
+
+void expect_error(const std::function<void()>& call) { EXPECT_THROW(call(), Error); }
+
+// Everything that a host can ask for, errors too.
+void use_all(const Model& model, const Tensors& inputs, const SessionOptions& options) {
+  const Session session(model, options);
+  session.run(views(inputs));
+  Context context = session.context();
+  context.bind("x", inputs.at("x").view());
+  session.run(context);
+  session.profile(context);
+  for (const char* stage : {"graph", "groups", "layouts", "nests", "llvm", "asm"}) session.inspect(stage);
+  evaluate_reference(model, views(inputs));
+  version_details();
+  expect_error([&] { session.run(Views{}); });
+  expect_error([] { Model::load("/nowhere/at/all.onnx"); });
+  expect_error([] { Model::load("damaged", 7); });
+  expect_error([&] { session.inspect("nothing"); });
+  expect_error([&] {
+    SessionOptions wrong = options;
+    wrong.threads = -1;
+    const Session refused(model, wrong);
+  });
+}
+
+void expect_left_alone(const SessionOptions& options) {
+  const Model model = conv_net();
+  const Tensors inputs = make_inputs(model.inputs(), 1);
+  for (const unsigned bits : {kPlain, kFlushing, kOdd}) {
+    const HostMxcsr host(bits);
+    const ProcessState before;
+    CapturedOutput output;
+    use_all(model, inputs, options);
+    EXPECT_EQ(output.stop(), 0) << "something was printed";
+    EXPECT_EQ(ProcessState().difference_from(before), "");
   }
-  EXPECT_EQ(captured.stop(), 0) << "something was printed";
-  ProcessState().expect_same(before);
-#if defined(__x86_64__)
-  _mm_setcsr(before_mxcsr);
-#endif
+}
+
+TEST(SteadyState, TheProcessIsLeftAsItWas) { expect_left_alone({}); }
+
+TEST(SteadyState, TuningLeavesTheProcessAsItWas) {
+  if (Session(conv_net(), tuned_options(1)).info().trials == 0) GTEST_SKIP() << "built without the tuner";
+  expect_left_alone(tuned_options(4));
+}
+
+TEST(SteadyState, NoThreadIsLeftBehind) {
+  const auto count = [](const char* folder) {
+    return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+  };
+  const Model model = conv_net();
+  const Tensors inputs = make_inputs(model.inputs(), 1);
+  use_all(model, inputs, tuned_options(2));  // what is opened once for the whole process is open now
+  const auto threads = count("/proc/self/task"), files = count("/proc/self/fd");
+  for (int i = 0; i < 3; ++i) use_all(model, inputs, tuned_options(2));
+  EXPECT_EQ(count("/proc/self/task"), threads);
+  EXPECT_EQ(count("/proc/self/fd"), files);
+}
+
+// Its constants cannot be divided exactly and are folded when a session is made.
+Model folded_net() {
+  GraphBuilder b("folded_net");
+  b.input("x", DataType::f32, {4, 64});
+  const auto quotient = b.op("Div", {b.constant("n", random_tensor({64}, 1)), b.constant("d", random_tensor({64}, 2))});
+  b.output(b.op("Mul", {"x", quotient}, {}, "y"));
+  return b.build();
 }
 
 TEST(SteadyState, TheHostsRoundingDoesNotChangeTheAnswer) {
-  const Session session(attention_net());
-  const Tensors inputs = make_inputs(session.inputs(), 4);
-  const Tensors wanted = session.run(views(inputs));
-#if defined(__x86_64__)
-  const unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040 | 0x6000);  // flush denormals, round toward zero
-  const Tensors got = session.run(views(inputs));
-  _mm_setcsr(before);
-  EXPECT_TRUE(same_bits(got.at("y"), wanted.at("y")));
-#endif
+  SessionOptions options;
+  options.cache.directory = "none";
+  for (const auto& make : {folded_net, +[] { return conv_net(); }, attention_net}) {
+    const Model model = make(), twin = make();  // sessions of one model share its weights
+    const Tensors inputs = make_inputs(model.inputs(), 4);
+    const Session session(model, options);
+    const Tensors wanted = session.run(views(inputs)), reference = evaluate_reference(model, views(inputs));
+    const HostMxcsr host(kOdd);
+    EXPECT_TRUE(same_bits(session.run(views(inputs)).at("y"), wanted.at("y"))) << model.name();
+    EXPECT_TRUE(same_bits(Session(twin, options).run(views(inputs)).at("y"), wanted.at("y"))) << model.name();
+    EXPECT_TRUE(same_bits(evaluate_reference(twin, views(inputs)).at("y"), reference.at("y"))) << model.name();
+  }
 }
 
 TEST(SteadyState, TheLogHookHearsAndNothingIsPrinted) {
   SessionOptions options;
   int lines = 0;
   options.log = [&](LogLevel, const std::string&) { ++lines; };
-  Captured captured;
+  CapturedOutput output;
   { const Session session(conv_net(), options); }
-  EXPECT_EQ(captured.stop(), 0);
+  EXPECT_EQ(output.stop(), 0);
   EXPECT_GT(lines, 0);
 }
 
