@@ -7,7 +7,8 @@ set -eu
 packages="g++ cmake ninja-build ccache pkg-config git clang-format-14 ca-certificates
   zlib1g-dev libzstd-dev libxml2-dev
   libdnnl-dev libprotozero-dev libflatbuffers-dev flatbuffers-compiler libxxhash-dev
-  libcli11-dev nlohmann-json3-dev libfmt-dev libgtest-dev libbenchmark-dev libonnx-testdata $*"
+  libcli11-dev nlohmann-json3-dev libfmt-dev libgtest-dev libbenchmark-dev libonnx-testdata
+  libonnx-dev libprotobuf-dev $*"
 
 if ! command -v apt-get > /dev/null || ! command -v dpkg-query > /dev/null; then
   echo "This is not a Debian system: install the libraries listed in third_party/README.md by hand." >&2

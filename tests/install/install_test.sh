@@ -39,6 +39,22 @@ if [ -n "$strange" ]; then
   echo "exported, but neither public namespace altrt nor altrt_: $strange" >&2
   exit 1
 fi
+# A unique symbol is one for the whole process, whatever the visibility, and keeps its library from being unloaded.
+for file in "$(dirname "$library")"/libaltrt*.so; do
+  unique=$(readelf -sW --dyn-syms "$file" | grep -w UNIQUE || true)
+  if [ -n "$unique" ]; then
+    echo "$file has STB_GNU_UNIQUE symbols: $unique" >&2
+    exit 1
+  fi
+done
+plugin=$(dirname "$library")/libaltrt_onednn.so
+if [ -f "$plugin" ]; then
+  strange=$(nm -D --defined-only "$plugin" | cut -d' ' -f3- | grep -v '^altrt_' || true)
+  if [ -n "$strange" ]; then
+    echo "exported by the plug-in, but not altrt_: $strange" >&2
+    exit 1
+  fi
+fi
 if ldd "$library" | grep -E 'libgomp|OpenCL|dnnl|xgboost|cuda|nvrtc|LLVM|protobuf'; then
   echo "libaltrt.so must not need these libraries" >&2
   exit 1
