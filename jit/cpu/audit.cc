@@ -42,6 +42,10 @@ class Machine {
     std::call_once(once, [] {
       LLVMInitializeX86Disassembler();
       LLVMInitializeX86AsmParser();
+#if defined(__aarch64__)
+      LLVMInitializeAArch64Disassembler();
+      LLVMInitializeAArch64AsmParser();
+#endif
     });
     std::string message;
     target_ = llvm::TargetRegistry::lookupTarget(target.triple, message);

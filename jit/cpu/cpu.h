@@ -12,7 +12,8 @@ namespace altrt::jit::cpu {
 
 /// Makes machine code for a verified nest. Thread-safe: one LLVMContext and TargetMachine per call or per thread.
 /// Error(unsupported) if the nest is beyond the size caps (code_size: 600 instructions a block, 2,000 in all, after
-/// unrolling), Error(internal) if LLVM's verifier refuses the module.
+/// unrolling), Error(internal) if LLVM's verifier refuses the module or, with ALTRT_VERIFY=1, the audit finds something
+/// in the object (at log level debug each audit leaves a line).
 /// An argument that the kernel writes must overlap no other argument.
 KernelObject compile(const Nest& nest, const Target& target);
 /// Textual IR before and after the pass pipeline, and assembly, for `altrt inspect`.

@@ -11,6 +11,8 @@
 #include "jit/cpu/cpu.h"
 #include "jit/cpu/pipeline.h"
 #include "jit/expr/math.h"
+#include "runtime/base/env.h"
+#include "runtime/base/log.h"
 
 namespace altrt::jit::cpu {
 namespace {
@@ -62,20 +64,34 @@ void read_back(KernelObject* kernel) {
   }
 }
 
+void expect_clean(const KernelObject& kernel, const Target& target) {
+  const std::vector<std::string> findings = audit(kernel, target);
+  if (!findings.empty()) {
+    throw Error(ErrorCode::internal, "an instruction outside " + target.features + " in " + findings[0]);
+  }
+  base::log(base::LogLevel::debug, "audited " + kernel.name + " for " + target.features);
+}
+
 }  // namespace
 
-KernelObject compile(const Nest& nest, const Target& target) {
-  llvm::LLVMContext context;
-  const std::unique_ptr<llvm::TargetMachine> machine = make_target_machine(target);
-  const std::unique_ptr<llvm::Module> module = generate(nest, target, *machine, context);
-  optimize(*module, *machine);
-  const llvm::SmallVector<char, 0> bytes = emit(*module, *machine, true);
+KernelObject make_object(llvm::Module& module, llvm::TargetMachine& machine, const Nest& nest) {
+  optimize(module, machine);
+  const llvm::SmallVector<char, 0> bytes = emit(module, machine, true);
   KernelObject kernel;
   kernel.name = nest.name;
   kernel.entry = entry_name(nest);
   kernel.bytes.assign(bytes.begin(), bytes.end());
   kernel.workspace_bytes = nest.workspace_bytes();
   read_back(&kernel);
+  return kernel;
+}
+
+KernelObject compile(const Nest& nest, const Target& target) {
+  llvm::LLVMContext context;
+  const std::unique_ptr<llvm::TargetMachine> machine = make_target_machine(target);
+  const std::unique_ptr<llvm::Module> module = generate(nest, target, *machine, context);
+  KernelObject kernel = make_object(*module, *machine, nest);
+  if (base::verify_stages()) expect_clean(kernel, target);
   return kernel;
 }
 

@@ -31,5 +31,7 @@ std::unique_ptr<llvm::Module> generate(const Nest& nest, const Target& target, l
 void optimize(llvm::Module& module, llvm::TargetMachine& machine);
 /// Object code, or assembly text.
 llvm::SmallVector<char, 0> emit(llvm::Module& module, llvm::TargetMachine& machine, bool object);
+/// Passes and emission of a generated module, and what is read back from the object.
+KernelObject make_object(llvm::Module& module, llvm::TargetMachine& machine, const Nest& nest);
 
 }  // namespace altrt::jit::cpu

@@ -25,4 +25,9 @@ int64_t env_int(const char* name, int64_t fallback, int64_t low, int64_t high) {
   return fallback;
 }
 
+bool verify_stages() {
+  static const bool wanted = env_int("ALTRT_VERIFY", 0, 0, 1) == 1;
+  return wanted;
+}
+
 }  // namespace altrt::base

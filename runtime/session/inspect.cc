@@ -47,9 +47,8 @@ std::string inspect(const std::string& stage, const plan::Plan& plan, const std:
 }
 
 void check_stage(const char* name, base::FunctionRef<void()> verify, base::FunctionRef<std::string()> print) {
-  static const bool wanted = base::env_int("ALTRT_VERIFY", 0, 0, 1) == 1;
   if (base::debug_level() >= level_of(name)) base::debug_print(name, print());
-  if (wanted) verify();
+  if (base::verify_stages()) verify();
 }
 
 void print_code(const std::vector<graph::Group>& groups, const graph::Decisions& decisions, const jit::Target& target) {
