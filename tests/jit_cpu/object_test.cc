@@ -1,10 +1,9 @@
 // Objects: what is made for targets that need not be this machine, what is refused, what the audit sees.
 #include <altrt/error.h>
 
-#include <llvm-c/Target.h>
-
 #include <thread>
 
+#include "tests/jit_cpu/aarch64.h"
 #include "tests/jit_cpu/fixture.h"
 
 namespace altrt::jit {
@@ -27,10 +26,7 @@ Nest sample(int64_t width = 16) {
 }
 
 TEST(Object, ForEveryNamedTarget) {
-  LLVMInitializeAArch64TargetInfo();
-  LLVMInitializeAArch64Target();
-  LLVMInitializeAArch64TargetMC();
-  LLVMInitializeAArch64AsmPrinter();
+  register_aarch64();
   const std::pair<const char*, const char*> instruction[] = {{"avx2", "vfmadd"}, {"avx512", "%zmm"}, {"neon", "fmla"}};
   for (const auto& [name, expected] : instruction) {
     const Target target = named_target(name);
