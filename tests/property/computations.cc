@@ -213,14 +213,15 @@ Computation layer_norm(Random& random) {
 
 Computation arg_max(Random& random) {
   Maker m("arg_max", random);
-  const int64_t rows = random.in(1, 7), columns = random.in(1, 13);
-  const int x = m.tensor("x", {rows, columns}, Role::input), y = m.tensor("y", {rows}, Role::output, DataType::i64),
-            top = m.tensor("top", {rows}, Role::output);
-  Stage stage = m.map("arg_max", {"r"}, {rows}, y, state(1, DataType::i64));
+  const int64_t blocks = random.in(1, 3), rows = random.in(1, 7), columns = random.in(1, 13);
+  const int x = m.tensor("x", {blocks, rows, columns}, Role::input),
+            y = m.tensor("y", {blocks, rows}, Role::output, DataType::i64),
+            top = m.tensor("top", {blocks, rows}, Role::output);
+  Stage stage = m.map("arg_max", {"b", "r"}, {blocks, rows}, y, state(1, DataType::i64));
   stage.outputs = {y, top};
   stage.results = {state(1, DataType::i64), state(0, kFloat)};
   stage.reduce = {{"c", columns}};
-  const Expr best = state(0, kFloat), index = state(1, DataType::i64), value = m.read(x, {at("r"), at("c")});
+  const Expr best = state(0, kFloat), index = state(1, DataType::i64), value = m.read(x, {at("b"), at("r"), at("c")});
   const Expr rival = other(0, kFloat), rival_index = other(1, DataType::i64);
   // Of equal values the lower index wins, in whatever order they come.
   const auto wins = [&](const Expr& v, const Expr& i) {

@@ -1,14 +1,14 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <functional>
 
+#include "jit/loop/loops.h"
 #include "tests/property/harness.h"
 
 namespace altrt::property {
 
 using namespace jit;  // NOLINT
-
-namespace {
 
 const std::vector<std::string>& features() {
   static const std::vector<std::string> all{
@@ -21,6 +21,8 @@ const std::vector<std::string>& features() {
   return all;
 }
 
+namespace {
+
 std::string feature_of(const LayoutStep& step) {
   static constexpr std::array<const char*, 7> kNames{"split", "reorder", "fuse", "unfold", "pad", "fold", "unpad"};
   return std::string("layout.") + kNames[static_cast<size_t>(step.kind)];
@@ -30,6 +32,8 @@ std::string feature_of(const LoopStep& step) {
   const std::string text = to_string(step);
   return "loop." + text.substr(0, text.find('('));
 }
+
+}  // namespace
 
 bool can_occur(const std::string& kind, const std::string& feature) {
   static const std::vector<std::string> maps{"elementwise", "transpose", "slice", "pad",
@@ -42,49 +46,80 @@ bool can_occur(const std::string& kind, const std::string& feature) {
   return true;
 }
 
-}  // namespace
-
-void Coverage::add(const Case& c) {
-  ++cases_;
-  refused_ += c.refused;
+std::set<std::string> features_of(const Layouts& layouts, const Schedule& schedule) {
   std::set<std::string> seen;
-  for (const auto& [name, layout] : c.layouts) {
+  for (const auto& [name, layout] : layouts) {
     for (const LayoutStep& step : layout.steps) {
       seen.insert(feature_of(step));
       if (step.kind == LayoutKind::pad && step.fill) seen.insert("layout.fill");
     }
   }
-  bool indivisible = false;
-  for (const auto& [stage, schedule] : c.schedule.stages) {
-    for (const LoopStep& step : schedule.steps) {
+  for (const auto& [stage, steps] : schedule.stages) {
+    for (const LoopStep& step : steps.steps) {
       seen.insert(feature_of(step));
       if (step.kind == LoopStepKind::split) seen.insert(std::string("tail.") + to_string(step.tail));
     }
   }
-  for (const TensorDecl& tensor : c.computation.tensors)
-    for (const Extent& extent : tensor.shape)
-      for (const auto& [stage, schedule] : c.schedule.stages)
-        for (const LoopStep& step : schedule.steps)
-          if (step.kind == LoopStepKind::split && extent.bound > 1 && extent.bound % step.factor != 0)
-            indivisible = true;
+  return seen;
+}
+
+namespace {
+
+void for_each_cell(const std::function<void(const std::string&, const std::string&, const std::string&)>& f) {
+  for (const std::string& layout : features())
+    for (const std::string& loop : features())
+      for (const std::string& tail : features())
+        if (layout.starts_with("layout.") && loop.starts_with("loop.") && tail.starts_with("tail."))
+          f(layout, loop, tail);
+}
+
+/// A loop was split by a factor that does not divide the loop's own extent. Stages computed inside another one are left
+/// out: their extents are those of a region.
+bool has_indivisible_split(const Case& c) {
+  for (const Stage& stage : c.computation.stages) {
+    const auto found = c.schedule.stages.find(stage.name);
+    if (found == c.schedule.stages.end()) continue;
+    const std::vector<LoopStep>& steps = found->second.steps;
+    const bool is_inside = std::any_of(steps.begin(), steps.end(), [](const LoopStep& step) {
+      return step.kind == LoopStepKind::compute_at || step.kind == LoopStepKind::inline_stage;
+    });
+    if (is_inside) continue;
+    const TensorDecl& output = c.computation.tensors[static_cast<size_t>(stage.outputs[0])];
+    const auto layout = c.layouts.find(output.name);
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].kind != LoopStepKind::split) continue;
+      StageSchedule before;
+      before.steps.assign(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(i));
+      const StageLoops loops = build_loops(c.computation, stage, layout == c.layouts.end() ? Layout() : layout->second,
+                                           {{}, output.shape}, false, before);
+      for (const Loop& loop : loops.order) {
+        if (loop.name == steps[i].loop && loop.extent.bound > 1 && loop.extent.bound % steps[i].factor != 0)
+          return true;
+      }
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+void Coverage::add(const Case& c) {
+  ++cases_;
+  refused_ += c.refused;
+  const std::set<std::string> seen = features_of(c.layouts, c.schedule);
   for (const std::string& feature : seen) ++cells_[c.kind][feature];
-  for (const std::string& a : seen)
-    for (const std::string& b : seen)
-      for (const std::string& t : seen)
-        if (a.starts_with("layout.") && b.starts_with("loop.") && t.starts_with("tail."))
-          combinations_.insert(c.kind + a + b + t);
-  indivisible_ += indivisible;
+  for_each_cell([&](const std::string& layout, const std::string& loop, const std::string& tail) {
+    if (seen.count(layout) && seen.count(loop) && seen.count(tail)) combinations_.insert({c.kind, layout, loop, tail});
+  });
+  indivisible_ += has_indivisible_split(c);
   several_stages_ += c.computation.stages.size() > 1;
 }
 
 std::string Coverage::combinations() const {
   size_t possible = 0;
   for (const std::string& kind : kinds())
-    for (const std::string& a : features())
-      for (const std::string& b : features())
-        for (const std::string& t : features())
-          possible +=
-              a.starts_with("layout.") && b.starts_with("loop.") && t.starts_with("tail.") && can_occur(kind, b);
+    for_each_cell(
+        [&](const std::string&, const std::string& loop, const std::string&) { possible += can_occur(kind, loop); });
   return std::to_string(combinations_.size()) + " of " + std::to_string(possible) +
          " combinations kind x layout x loop x tail";
 }
@@ -116,6 +151,10 @@ std::vector<std::string> Coverage::empty_cells() const {
     for (const std::string& feature : features())
       if (can_occur(kind, feature) && (row == cells_.end() || !row->second.count(feature)))
         empty.push_back(kind + " x " + feature);
+    for_each_cell([&](const std::string& layout, const std::string& loop, const std::string& tail) {
+      if (can_occur(kind, loop) && !combinations_.count({kind, layout, loop, tail}))
+        empty.push_back(kind + " x " + layout + " x " + loop + " x " + tail);
+    });
   }
   return empty;
 }

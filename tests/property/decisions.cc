@@ -1,5 +1,6 @@
 // Random layouts and schedules. Every step is tried against the real preconditions and left out where they refuse it.
 #include <algorithm>
+#include <tuple>
 
 #include <altrt/error.h>
 
@@ -12,6 +13,9 @@ using namespace jit;  // NOLINT
 
 namespace {
 
+constexpr int kAttempts = 12;  // that lower() may refuse
+constexpr int kWishes = 50;    // tries at a wish, each time
+
 bool fits(const Layout& layout, const std::vector<Extent>& shape) {
   try {
     verify(layout, shape);
@@ -21,13 +25,20 @@ bool fits(const Layout& layout, const std::vector<Extent>& shape) {
   }
 }
 
-void add_random_step(Layout& layout, const std::vector<Extent>& physical, bool may_unfold, Random& random) {
+/// The number of a layout primitive in add_random_step; -1 = none.
+int number_of(const std::string& feature) {
+  const std::vector<std::string> names{"layout.split", "layout.reorder", "layout.fuse", "layout.pad", "layout.unfold"};
+  const auto found = std::find(names.begin(), names.end(), feature == "layout.fill" ? "layout.pad" : feature);
+  return found == names.end() ? -1 : static_cast<int>(found - names.begin());
+}
+
+void add_random_step(Layout& layout, const std::vector<Extent>& physical, bool may_unfold, int wished, Random& random) {
   if (physical.empty()) return;
   const int rank = static_cast<int>(physical.size()), dim = static_cast<int>(random.in(0, rank - 1));
   const int64_t extent = physical[static_cast<size_t>(dim)].bound;
   std::optional<double> fill;
   if (random.chance(60)) fill = 0;
-  switch (random.in(0, 5)) {
+  switch (wished >= 0 && random.chance(40) ? wished : random.in(0, 5)) {
     case 0: {
       const int64_t factor = random.in(2, 8);
       if (extent % factor != 0)
@@ -81,21 +92,28 @@ std::optional<StageLoops> try_steps(const Computation& c, const Stage& stage, co
 
 class StageScheduler {
  public:
-  StageScheduler(const Computation& c, const Stage& stage, const Layout& layout, Random& random)
-      : c_(c), stage_(stage), layout_(layout), random_(random) {
+  StageScheduler(const Computation& c, const Stage& stage, const Layout& layout, const Wish& wish, Random& random)
+      : c_(c), stage_(stage), layout_(layout), wish_(wish), random_(random) {
     loops_ = try_steps(c, stage, layout, steps_);
   }
 
   StageSchedule run(bool may_parallel) {
     if (!loops_) return steps_;
-    for (int64_t k = random_.in(0, 3); k > 0 && !loops_->order.empty(); --k) {
-      const auto tail = static_cast<Tail>(random_.in(0, 4));
+    for (int64_t k = random_.in(wish_.tail.empty() ? 0 : 2, wish_.tail.empty() ? 3 : 4);
+         k > 0 && !loops_->order.empty(); --k) {
+      auto tail = static_cast<Tail>(random_.in(0, 4));
+      for (const Tail wished : {Tail::peel, Tail::balance, Tail::mask, Tail::overlap, Tail::pad}) {
+        const std::string name = std::string("tail.") + jit::to_string(wished);
+        if ((wish_.tail == name && random_.chance(60)) || (wish_.other_tail == name && random_.chance(30)))
+          tail = wished;
+      }
       const std::string loop = any_loop();
       attempt([&](StageSchedule& s) { s.split(loop, random_.in(2, 8), tail); });
     }
-    if (random_.chance(25) && loops_->order.size() > 1) {
+    for (int tries = wish_.loop == "loop.fuse" ? 6 : random_.chance(25); tries > 0; --tries) {
+      if (loops_->order.size() < 2) break;
       const auto at = static_cast<size_t>(random_.in(0, static_cast<int64_t>(loops_->order.size()) - 2));
-      attempt([&](StageSchedule& s) { s.fuse({loops_->order[at].name, loops_->order[at + 1].name}); });
+      if (attempt([&](StageSchedule& s) { s.fuse({loops_->order[at].name, loops_->order[at + 1].name}); })) break;
     }
     if (random_.chance(60)) {
       std::vector<std::string> names;
@@ -120,7 +138,11 @@ class StageScheduler {
   bool valid() const { return loops_.has_value(); }
 
  private:
-  std::string any_loop() { return random_.pick(loops_->order).name; }
+  /// A wish for chunks of a reduction leaves the steps to the other loops: only those are kept.
+  std::string any_loop() {
+    const Loop& loop = random_.pick(loops_->order);
+    return loop.reduction && wish_.loop == "loop.split_reduction" ? loops_->order[0].name : loop.name;
+  }
 
   template <typename F>
   bool attempt(const F& add) {
@@ -148,10 +170,27 @@ class StageScheduler {
   const Computation& c_;
   const Stage& stage_;
   const Layout& layout_;
+  const Wish& wish_;
   Random& random_;
   StageSchedule steps_;
   std::optional<StageLoops> loops_;
 };
+
+/// The steps that speak of no reduction axis: what combines the chunks of a split reduction can take them.
+StageSchedule spatial_steps(const Stage& stage, const StageSchedule& steps) {
+  const auto is_reduction = [&](const std::string& loop) {
+    return std::any_of(stage.reduce.begin(), stage.reduce.end(), [&](const Axis& axis) {
+      return loop == axis.name || loop.starts_with(axis.name + ".") || loop.find('*') != std::string::npos;
+    });
+  };
+  StageSchedule kept;
+  for (const LoopStep& step : steps.steps) {
+    if (step.kind == LoopStepKind::vectorize || step.kind == LoopStepKind::fuse || is_reduction(step.loop)) continue;
+    if (std::any_of(step.loops.begin(), step.loops.end(), is_reduction)) continue;
+    kept.steps.push_back(step);
+  }
+  return kept;
+}
 
 Layout layout_of(const Computation& c, const Layouts& layouts, int tensor) {
   const auto found = layouts.find(c.tensors[static_cast<size_t>(tensor)].name);
@@ -160,29 +199,37 @@ Layout layout_of(const Computation& c, const Layouts& layouts, int tensor) {
 
 }  // namespace
 
-Layout make_layout(const Computation& c, int tensor, Random& random) {
+Layout make_layout(const Computation& c, int tensor, const Wish& wish, Random& random) {
   const TensorDecl& decl = c.tensors[static_cast<size_t>(tensor)];
   Layout layout;
   if (random.chance(35)) return layout;
   bool may_unfold = true;  // only what isn't a reduction's output may be stored twice
   for (int writer : c.writers(tensor)) may_unfold = may_unfold && c.stages[static_cast<size_t>(writer)].reduce.empty();
-  may_unfold = may_unfold && random.chance(50);
+  may_unfold = may_unfold && random.chance(wish.layout == "layout.unfold" ? 95 : 50);
   for (int64_t k = random.in(1, 4); k > 0; --k) {
     Layout next = layout;
-    add_random_step(next, physical_shape(layout, decl.shape), may_unfold, random);
+    add_random_step(next, physical_shape(layout, decl.shape), may_unfold, number_of(wish.layout), random);
+    if (fits(next, decl.shape)) layout = next;
+  }
+  if (wish.tail == "tail.pad" && decl.role == Role::output && random.chance(80)) {
+    const size_t rank = physical_shape(layout, decl.shape).size();
+    Layout next = layout;
+    if (rank > 0)
+      next.pad(static_cast<int>(random.in(0, static_cast<int64_t>(rank) - 1)), 0, random.in(1, 7), std::nullopt);
     if (fits(next, decl.shape)) layout = next;
   }
   return layout;
 }
 
-Schedule make_schedule(const Computation& c, const Layouts& layouts, Random& random) {
+Schedule make_schedule(const Computation& c, const Layouts& layouts, const Wish& wish, Random& random) {
   Schedule schedule;
+  const auto likely = [&](const std::string& feature, int otherwise) { return wish.loop == feature ? 85 : otherwise; };
   std::map<int, StageScheduler> done;
   for (size_t i = c.stages.size(); i-- > 0;) {
     const Stage& stage = c.stages[i];
     const int number = static_cast<int>(i);
     const bool is_output = c.tensors[static_cast<size_t>(stage.outputs[0])].role == Role::output;
-    if (!is_output && stage.reduce.empty() && random.chance(25)) {
+    if (!is_output && stage.reduce.empty() && random.chance(likely("loop.inline_stage", 25))) {
       schedule[stage.name].inline_stage();
       continue;
     }
@@ -190,23 +237,28 @@ Schedule make_schedule(const Computation& c, const Layouts& layouts, Random& ran
     int consumer = -1;
     for (int output : stage.outputs)
       for (int reader : c.readers(output)) consumer = std::max(consumer, reader);
-    const bool attach = !is_output && consumer >= 0 && done.count(consumer) && random.chance(70);
-    auto [scheduler, is_new] = done.emplace(number, StageScheduler(c, stage, layout, random));
+    const bool attach = !is_output && consumer >= 0 && done.count(consumer) &&
+                        random.chance(std::max(likely("loop.compute_at", 70), likely("loop.hold_at", 70)));
+    auto [scheduler, is_new] = done.emplace(number, StageScheduler(c, stage, layout, wish, random));
     const StageSchedule steps = scheduler->second.run(!attach);
     schedule[stage.name] = steps;
     if (attach && done.at(consumer).valid() && !done.at(consumer).order().empty()) {
       const auto& order = done.at(consumer).order();
       const auto at = static_cast<size_t>(random.in(0, static_cast<int64_t>(order.size()) - 1));
       schedule[stage.name].compute_at(c.stages[static_cast<size_t>(consumer)].name, order[at].name);
-      if (random.chance(60))
+      if (random.chance(likely("loop.hold_at", 60)))
         schedule[stage.name].hold_at(c.stages[static_cast<size_t>(consumer)].name,
                                      order[static_cast<size_t>(random.in(0, static_cast<int64_t>(at)))].name);
     }
-    if (!stage.reduce.empty() && random.chance(12)) {
-      StageSchedule split;
-      split.split_reduction(random.pick(stage.reduce).name, random.in(2, 3));
-      schedule[stage.name] = split;
-    } else if (random.chance(15) && scheduler->second.valid() && !scheduler->second.order().empty()) {
+    std::vector<Axis> divisible;
+    for (const Axis& axis : stage.reduce)
+      if (axis.extent.bound >= 2) divisible.push_back(axis);
+    if (!divisible.empty() && random.chance(likely("loop.split_reduction", 12))) {
+      const Axis& axis = random.pick(divisible);
+      schedule[stage.name] = random.chance(70) ? spatial_steps(stage, steps) : StageSchedule();
+      schedule[stage.name].split_reduction(axis.name, random.in(2, std::min<int64_t>(3, axis.extent.bound)));
+    } else if (random.chance(likely("loop.cache_read", 15)) && scheduler->second.valid() &&
+               !scheduler->second.order().empty()) {
       std::vector<int> reads;
       for (size_t t = 0; t < c.tensors.size(); ++t) {
         const auto readers = c.readers(static_cast<int>(t));
@@ -222,6 +274,46 @@ Schedule make_schedule(const Computation& c, const Layouts& layouts, Random& ran
   return schedule;
 }
 
+Wish wish_of(uint64_t seed) {
+  static const std::vector<std::string> layouts{"layout.split",  "layout.reorder", "layout.fuse",
+                                                "layout.unfold", "layout.pad",     "layout.fill"};
+  static const std::vector<std::string> loops{"loop.hold_at",      "loop.split_reduction", "loop.cache_read",
+                                              "loop.inline_stage", "loop.compute_at",      "loop.fuse"};
+  static const std::vector<std::pair<std::string, std::string>> tails{
+      {"tail.pad", "tail.peel"},     {"tail.overlap", "tail.balance"}, {"tail.pad", "tail.mask"},
+      {"tail.overlap", "tail.peel"}, {"tail.pad", "tail.balance"},     {"tail.overlap", "tail.mask"}};
+  const std::string& kind = kinds()[seed % kinds().size()];
+  uint64_t number = seed / kinds().size();
+  Wish wish;
+  // Diagonals, so that few cases in a row meet each primitive and each pair of them alike.
+  const uint64_t round = number / loops.size();
+  wish.loop = loops[number % loops.size()];
+  wish.layout = layouts[(number + round) % layouts.size()];
+  std::tie(wish.tail, wish.other_tail) = tails[(number + 2 * round + round / layouts.size()) % tails.size()];
+  if (round % 7 == 6) return {};  // the rest is left to chance
+  if (!can_occur(kind, wish.loop)) wish.loop.clear();
+  return wish;
+}
+
+namespace {
+
+bool is_fulfilled(const Wish& wish, const Case& c) {
+  const std::set<std::string> seen = features_of(c.layouts, c.schedule);
+  return (wish.layout.empty() || seen.count(wish.layout)) && (wish.loop.empty() || seen.count(wish.loop)) &&
+         (wish.tail.empty() || (seen.count(wish.tail) && seen.count(wish.other_tail)));
+}
+
+void make_decisions(const Wish& wish, Random& random, Case* c) {
+  c->layouts.clear();
+  for (size_t t = 0; t < c->computation.tensors.size(); ++t) {
+    const Layout layout = make_layout(c->computation, static_cast<int>(t), wish, random);
+    if (!layout.is_plain()) c->layouts[c->computation.tensors[t].name] = layout;
+  }
+  c->schedule = make_schedule(c->computation, c->layouts, wish, random);
+}
+
+}  // namespace
+
 Case make_case(uint64_t seed) {
   Random random(seed);
   Case result;
@@ -229,21 +321,19 @@ Case make_case(uint64_t seed) {
   result.kind = kinds()[seed % kinds().size()];
   result.computation = make_computation(result.kind, random);
   result.math = needs_surrogates(result.computation) ? MathMode::surrogate : MathMode::expanded;
-  for (int attempt = 0; attempt < 8; ++attempt) {
+  const Wish wish = wish_of(seed);
+  for (int attempt = 0; attempt <= kAttempts; ++attempt) {
     result.layouts.clear();
     result.schedule = Schedule();
-    if (attempt < 7) {
-      for (size_t t = 0; t < result.computation.tensors.size(); ++t) {
-        const Layout layout = make_layout(result.computation, static_cast<int>(t), random);
-        if (!layout.is_plain()) result.layouts[result.computation.tensors[t].name] = layout;
-      }
-      result.schedule = make_schedule(result.computation, result.layouts, random);
+    for (int k = 0; k < kWishes && attempt < kAttempts; ++k) {
+      make_decisions(wish, random, &result);
+      if (is_fulfilled(wish, result)) break;
     }
     try {
       result.kernels = lower(result.computation, result.layouts, result.schedule, result.math);
       return result;
     } catch (const Error& e) {
-      if (e.code() != ErrorCode::invalid_argument || attempt == 7)
+      if (e.code() != ErrorCode::invalid_argument || attempt == kAttempts)
         throw Error(e.code(), std::string(e.what()) + "\n" + to_string(result));
       ++result.refused;
       result.refusals.push_back(e.what());

@@ -1,8 +1,5 @@
 #include "tests/property/harness.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -13,37 +10,13 @@
 #include "jit/expr/evaluate.h"
 #include "jit/layout/permute.h"
 #include "jit/loop/interpret.h"
+#include "runtime/base/buffer.h"
 
 namespace altrt::property {
 
 using namespace jit;  // NOLINT
 
 namespace {
-
-/// Memory with an inaccessible page on each side.
-class GuardedMemory {
- public:
-  GuardedMemory(size_t bytes, bool at_end) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t inner = (bytes + page - 1) / page * page + (bytes == 0 ? page : 0);
-    size_ = inner + 2 * page;
-    map_ = static_cast<char*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (map_ == MAP_FAILED) throw std::bad_alloc();
-    mprotect(map_, page, PROT_NONE);
-    mprotect(map_ + page + inner, page, PROT_NONE);
-    // Elements keep their natural alignment; vectors need no more.
-    data_ = at_end ? map_ + page + inner - (bytes + 7) / 8 * 8 : map_ + page;
-  }
-  ~GuardedMemory() { munmap(map_, size_); }
-  GuardedMemory(const GuardedMemory&) = delete;
-  GuardedMemory& operator=(const GuardedMemory&) = delete;
-  char* data() { return data_; }
-
- private:
-  char* map_ = nullptr;
-  char* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 void set_element(DataType type, void* data, size_t i, double value) {
   switch (type) {
@@ -91,7 +64,7 @@ void permute(DataType type, const std::vector<int64_t>& shape, const Layout& fro
 /// The tensors of a case: dense in logical order, and physical between guard pages.
 struct Tensors {
   std::vector<std::vector<char>> dense;
-  std::vector<std::unique_ptr<GuardedMemory>> physical;
+  std::vector<base::GuardedBuffer> physical;
 };
 
 void fill_inputs(const Case& c, Tensors& tensors) {
@@ -119,8 +92,11 @@ void make_physical(const Case& c, const Computation& lowered, Tensors& tensors) 
     const TensorDecl& decl = lowered.tensors[t];
     const Layout& layout = layout_of(c, decl.name);
     const auto count = static_cast<size_t>(physical_elements(layout, decl.shape));
-    tensors.physical.push_back(std::make_unique<GuardedMemory>(count * size_of(decl.type), (c.seed + t) % 2 == 0));
-    char* data = tensors.physical.back()->data();
+    // Elements keep their natural alignment: kernels may rely on no more, and no byte is left between the last element
+    // and the guard.
+    const auto side = (c.seed + t) % 2 == 0 ? base::GuardedBuffer::Side::after : base::GuardedBuffer::Side::before;
+    tensors.physical.emplace_back(count * size_of(decl.type), side, size_of(decl.type));
+    void* data = tensors.physical.back().data();
     for (size_t i = 0; i < count; ++i) set_element(decl.type, data, i, NAN);
     if (decl.role == Role::input || decl.role == Role::constant)
       permute(decl.type, bounds_of(decl.shape), Layout(), layout, tensors.dense[t].data(), data);
@@ -149,12 +125,12 @@ std::string compare(const TensorDecl& decl, const std::vector<char>& expected, c
 
 /// Filled padding must be as it was: filling it again changes nothing but undefined padding and
 /// what lies past the end of an unfolded axis.
-std::string check_padding(const TensorDecl& decl, const Layout& layout, const char* data) {
+std::string check_padding(const TensorDecl& decl, const Layout& layout, const void* data) {
   if (!layout.has_filled_padding()) return "";
   for (const LayoutStep& step : layout.steps)
     if ((step.kind == LayoutKind::pad && !step.fill) || step.kind == LayoutKind::unfold) return "";
   const auto bytes = static_cast<size_t>(physical_elements(layout, decl.shape)) * size_of(decl.type);
-  std::vector<char> again(data, data + bytes);
+  std::vector<char> again(static_cast<const char*>(data), static_cast<const char*>(data) + bytes);
   again.resize(bytes + 8);
   fill_padding(decl.type, bounds_of(decl.shape), layout, again.data());
   return std::memcmp(again.data(), data, bytes) == 0 ? "" : "padding of " + decl.name + " was overwritten";
@@ -164,6 +140,20 @@ std::string check_padding(const TensorDecl& decl, const Layout& layout, const ch
 
 void run_interpreter(const Nest& nest, const std::vector<void*>& arguments) {
   interpret(nest, arguments, {}, 0, nest.tasks());
+}
+
+Executor with_stale_operand(const Executor& execute) {
+  return [execute, stale = std::vector<float>()](const Nest& nest, std::vector<void*> arguments) mutable {
+    for (size_t i = 0; i < nest.buffers.size() && stale.empty(); ++i) {
+      const Buffer& b = nest.buffers[i];
+      if (b.scope != Scope::argument || b.written || b.elements() < 2 || b.type != DataType::f32) continue;
+      const auto* data = static_cast<const float*>(arguments[i]);
+      stale.assign(data, data + b.elements());
+      std::rotate(stale.begin(), stale.begin() + 1, stale.end());
+      arguments[i] = stale.data();
+    }
+    execute(nest, arguments);
+  };
 }
 
 std::string check(const Case& c, const Executor& execute) {
@@ -192,13 +182,21 @@ std::string check(const Case& c, const Executor& execute) {
   evaluate(c.computation, dense, {}, c.math == MathMode::surrogate);
   for (const LoweredKernel& kernel : c.kernels) {
     std::vector<void*> arguments;
-    for (int tensor : kernel.arguments) arguments.push_back(tensors.physical[static_cast<size_t>(tensor)]->data());
+    for (size_t i = 0; i < kernel.arguments.size(); ++i) {
+      base::GuardedBuffer& memory = tensors.physical[static_cast<size_t>(kernel.arguments[i])];
+      memory.protect(!kernel.nest.buffers[i].written);
+      arguments.push_back(memory.data());
+    }
     execute(kernel.nest, arguments);
+    for (const int tensor : kernel.arguments) tensors.physical[static_cast<size_t>(tensor)].protect(false);
+  }
+  for (const base::GuardedBuffer& memory : tensors.physical) {
+    if (!memory.intact()) return "bytes beside a buffer were written";
   }
   for (size_t t = 0; t < c.computation.tensors.size(); ++t) {
     const TensorDecl& decl = c.computation.tensors[t];
     if (decl.role != Role::output) continue;
-    const char* physical = tensors.physical[t]->data();
+    const void* physical = tensors.physical[t].data();
     std::vector<char> actual(tensors.dense[t].size());
     permute(decl.type, bounds_of(decl.shape), layout_of(c, decl.name), Layout(), physical, actual.data());
     std::string difference = compare(decl, tensors.dense[t], actual);

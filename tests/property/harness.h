@@ -1,6 +1,7 @@
 // Runs a case through any executor of nests and compares it with the reference evaluator bit for bit.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <set>
@@ -17,9 +18,12 @@ using Executor = std::function<void(const jit::Nest& nest, const std::vector<voi
 /// The interpreter as an executor.
 void run_interpreter(const jit::Nest& nest, const std::vector<void*>& arguments);
 
+/// An executor to which the first input of the first kernel comes in another order than it was packed for.
+Executor with_stale_operand(const Executor& execute);
+
 /// Empty if every output of every kernel has the reference's bits and no filled padding was changed; otherwise what
-/// differs first. Outputs are NaN before the run; undefined padding of inputs holds large numbers. Each buffer lies
-/// between guard pages, its end (or its start, by seed) at the page.
+/// differs first. Outputs and undefined padding are NaN before the run. Each buffer lies between guard pages, its last
+/// byte (or its first, by seed) next to the page; what a kernel does not write can't be written while it runs.
 std::string check(const Case& c, const Executor& execute);
 
 /// Which features cases had: (kind, feature) -> number of cases. Features: "split", ... of layouts with prefix
@@ -31,7 +35,7 @@ class Coverage {
   std::string table() const;
   /// How many of the combinations (kind, layout primitive, loop primitive, tail) had a case: "7012 of 8900 ...".
   std::string combinations() const;
-  /// Kind x feature pairs without a case, of those that can occur.
+  /// Kind x feature pairs and kind x layout x loop x tail combinations without a case, of those that can occur.
   std::vector<std::string> empty_cells() const;
   double indivisible_share() const { return cases_ ? static_cast<double>(indivisible_) / cases_ : 0; }
   double several_stages_share() const { return cases_ ? static_cast<double>(several_stages_) / cases_ : 0; }
@@ -40,7 +44,7 @@ class Coverage {
 
  private:
   std::map<std::string, std::map<std::string, int>> cells_;
-  std::set<std::string> combinations_;
+  std::set<std::array<std::string, 4>> combinations_;
   int cases_ = 0, indivisible_ = 0, several_stages_ = 0, refused_ = 0;
 };
 

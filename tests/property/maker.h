@@ -64,11 +64,11 @@ class Maker {
 
   void add(Stage stage) { c.stages.push_back(std::move(stage)); }
 
-  /// Appends zero to two elementwise stages behind `tensor` (the last of them writes the output `y`); the input
+  /// Appends zero to three elementwise stages behind `tensor` (the last of them writes the output `y`); the input
   /// tensor's role is set accordingly.
   void finish_with_maps(int from, const std::string& prefix) {
     const auto extents = shape(from);
-    const int count = random.chance(60) ? static_cast<int>(random.in(1, 2)) : 0;
+    const int count = random.chance(70) ? static_cast<int>(random.in(1, 3)) : 0;
     int current = from;
     for (int k = 0; k < count; ++k) {
       const bool last = k + 1 == count;
