@@ -1,0 +1,28 @@
+// Machine code as an executor of nests.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "jit/cpu/cpu.h"
+#include "jit/loop/nest.h"
+#include "runtime/base/buffer.h"
+
+namespace altrt::jit {
+
+/// Runs the nest's tasks in pieces, the last piece first: tasks depend on no order. The workspace lies between guard
+/// pages and is NaN before each piece. False if bytes beside it were written.
+inline bool run_object(const KernelObject& object, const Nest& nest, const std::vector<void*>& arguments) {
+  const auto kernel = cpu::load({object})[0];
+  base::GuardedBuffer workspace(static_cast<size_t>(object.workspace_bytes));
+  const std::vector<const void*> buffers(arguments.begin(), arguments.end());
+  const int64_t tasks = nest.tasks(), piece = std::max<int64_t>(1, tasks / 3);
+  for (int64_t first = (tasks - 1) / piece * piece; first >= 0; first -= piece) {
+    std::memset(workspace.data(), 0xff, workspace.size());
+    kernel->function()(buffers.data(), nullptr, workspace.data(), first, std::min(tasks, first + piece));
+  }
+  return workspace.intact();
+}
+
+}  // namespace altrt::jit
