@@ -194,8 +194,10 @@ class Codegen {
   std::vector<Chunk> chunks_;
   Chunk chunk_;
   std::vector<std::pair<Expr, bool>> conditions_;  // lane-varying conditions around the statement; true = negated
-  llvm::Value* guard_ = nullptr;                   // accesses are performed only where this holds; null = always
-  std::vector<Memo> memos_;                        // innermost guard last
+  int branches_ =
+      0;  // around the statement: where one holds at run time only, a copy made by unrolling may be dead code
+  llvm::Value* guard_ = nullptr;  // accesses are performed only where this holds; null = always
+  std::vector<Memo> memos_;       // innermost guard last
   llvm::DenseMap<const ExprNode*, bool> reads_memory_;
   const Stmt* at_ = nullptr;  // for messages
 };

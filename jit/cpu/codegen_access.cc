@@ -152,12 +152,12 @@ Value* Codegen::load_lane_by_lane(const Memory& m, const Affine& index) {
 }
 
 // The lanes [first, second) of a contiguous access to a tile lie inside it; others may only exist where they are
-// masked off.
+// masked off, or where the code is never reached.
 std::pair<int, int> Codegen::lanes_inside(const Memory& m, const Affine& index, Value* condition) const {
   const int64_t width = in_vector() ? chunk_.width : 1;
   const int64_t first = std::clamp<int64_t>(-index.constant, 0, width);
   const int64_t end = std::clamp<int64_t>(m.elements - index.constant, first, width);
-  if (end - first < width && !condition) fail("an index outside its register tile");
+  if (end - first < width && !condition && branches_ == 0) fail("an index outside its register tile");
   return {static_cast<int>(first), static_cast<int>(end)};
 }
 
@@ -167,7 +167,7 @@ Value* Codegen::load_tile(const Memory& m, const Affine& index) {
   if (!index.terms.empty()) fail("an index of a register tile varies");
   if (index.is_uniform()) {
     const bool inside = index.constant >= 0 && index.constant < m.elements;
-    if (!inside && !guard_) fail("an index outside its register tile");
+    if (!inside && !guard_ && branches_ == 0) fail("an index outside its register tile");
     llvm::Type* type = memory_type_of(m.type);
     return inside ? load_at(m, address(m, index), type) : llvm::Constant::getNullValue(type);
   }
@@ -227,7 +227,7 @@ void Codegen::store_tile(const Memory& m, const PendingStore& s) {
   if (!s.index.terms.empty()) fail("an index of a register tile varies");
   if (in_vector() && !s.index.lanes && s.index.lane == 1) {
     const auto [first, end] = lanes_inside(m, s.index, s.mask);
-    if (first == end) return;
+    if (first == end || (end - first < chunk_.width && !s.mask)) return;  // masked off, or never reached
     Value* v = broadcast(s.value);
     Value* mask = s.mask ? broadcast(s.mask) : nullptr;
     if (end - first < chunk_.width) {
@@ -243,7 +243,7 @@ void Codegen::store_tile(const Memory& m, const PendingStore& s) {
     const Affine index = at_lane(s.index, k);
     Value *v = lane_of(s.value, k), *mask = lane_of(s.mask, k);
     if (index.constant < 0 || index.constant >= m.elements) {
-      if (!mask) fail("an index outside its register tile");
+      if (!mask && branches_ == 0) fail("an index outside its register tile");
       continue;
     }
     Value* p = address(m, index);

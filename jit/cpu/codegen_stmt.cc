@@ -99,11 +99,13 @@ void Codegen::serial_loop(const Stmt& s, const Affine& extent) {
   }
   const std::optional<Interval> range = bounds(extent);
   ++depth_;
+  branches_ += skip != nullptr;
   emit_loop(s.name, i64(0), last, [&](Value* i) {
     std::optional<Interval> inside;
     if (range) inside = Interval{0, range->hi - 1};
     with_binding(s.name, affine_of(i, inside), s.body);
   });
+  branches_ -= skip != nullptr;
   --depth_;
   if (skip) {
     builder_.CreateBr(skip);
@@ -153,6 +155,7 @@ void Codegen::if_then(const Stmt& s) {
   auto* no = s.otherwise.empty() ? nullptr : llvm::BasicBlock::Create(context_, "else", function_);
   auto* after = llvm::BasicBlock::Create(context_, "endif", function_);
   builder_.CreateCondBr(condition, yes, no ? no : after);
+  ++branches_;
   builder_.SetInsertPoint(yes);
   block(s.body);
   builder_.CreateBr(after);
@@ -161,6 +164,7 @@ void Codegen::if_then(const Stmt& s) {
     block(s.otherwise);
     builder_.CreateBr(after);
   }
+  --branches_;
   builder_.SetInsertPoint(after);
 }
 

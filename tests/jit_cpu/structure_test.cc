@@ -196,6 +196,35 @@ TEST(Structure, LetsAndUniformConditions) {
   });
 }
 
+// Copies of unrolled code under a condition that is never true for them, which only run time could tell: their indices
+// lie outside the register tile.
+TEST(Structure, CopiesThatNeverRun) {
+  Nest nest;
+  nest.name = "never_run";
+  const int y = add_buffer(&nest, "y", DataType::f32, {3, 3, 5}, true);
+  const int x = add_buffer(&nest, "x", DataType::f32, {8});
+  const int t = add_buffer(&nest, "t", DataType::f32, {8}, false, Scope::register_tile);
+  const Expr first = i * Expr(4) + j;  // in the only row that counts: j
+  const auto if_inside = [&](Stmt body) {
+    return if_then(logical_and(le(Expr(1), first), lt(i, 1)), {std::move(body)});
+  };
+  const Expr moved = j - Expr(1);
+  nest.body = {serial(
+      "i", 3,
+      {allocate(t, {vector("v", 8, {store(t, {v}, at(nest, x, {v}))}),
+                    unrolled("j", 5,
+                             {if_inside(store(t, {moved}, at(nest, t, {moved}) + constant_float(DataType::f32, 1))),
+                              if_inside(store(y, {i, Expr(0), j}, at(nest, t, {moved}))),
+                              if_inside(vector("v", 4, {store(y, {i, Expr(1), v}, at(nest, t, {v + moved}))})),
+                              if_inside(vector("v", 3, {store(t, {v + moved}, at(nest, x, {v}))})),
+                              if_inside(vector("v", 4, {store(y, {i, Expr(2), v}, at(nest, t, {v + moved}))}))})})})};
+  on_all_targets(nest, [&](Compiled& c) {
+    EXPECT_EQ(c[0].get(0), -77);
+    for (int64_t p = 1; p < 5; ++p) EXPECT_NE(c[0].get(p), -77) << p;
+    for (int64_t p = 15; p < 45; ++p) EXPECT_EQ(c[0].get(p), -77) << p;
+  });
+}
+
 TEST(Structure, SingleIterations) {
   Nest nest;
   nest.name = "single";
