@@ -63,6 +63,7 @@ std::shared_ptr<Place> Bench::place(const jit::CompiledGroup& group, int tensor)
   std::shared_ptr<Place>& place = places_[decl.name + " " + altrt::to_string(shape) + " " + jit::to_string(layout)];
   if (place) return place;
   auto made = std::make_shared<Place>();
+  made->tensor = decl.name;
   made->type = decl.type;
   made->shape = std::move(shape);
   made->layout = layout;
@@ -183,6 +184,14 @@ bool Bench::run_until(const Bound& bound, base::Team::Lease& lease, base::Functi
     }
   }
   return true;
+}
+
+void Bench::set_inputs(Bound& bound, const Data& data) const {
+  for (const std::shared_ptr<Place>& place : bound.places) {
+    if (place->made_here || place->constant) continue;
+    permute_all(jit::Permute(place->type, place->shape, {}, place->layout), data.at(place->tensor).data(),
+                place->buffer.data(), team_);
+  }
 }
 
 void Bench::rewrite_inputs(const Bound& bound, base::Team::Lease& lease) const {

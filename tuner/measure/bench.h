@@ -16,6 +16,7 @@ namespace altrt::tuner {
 
 /// The memory of one tensor in one layout, between guard pages.
 struct Place {
+  std::string tensor;
   DataType type = DataType::f32;
   std::vector<int64_t> shape;  // logical
   jit::Layout layout;
@@ -62,6 +63,8 @@ class Bench {
   void run(const Bound& bound, base::Team::Lease& lease);
   /// The same in pieces; false if `over` was true between two of them, which ends it.
   bool run_until(const Bound& bound, base::Team::Lease& lease, base::FunctionRef<bool()> over);
+  /// Other contents for the inputs, until rewrite_inputs().
+  void set_inputs(Bound& bound, const Data& data) const;
   /// Puts the inputs into the caches as a producer leaves them.
   void rewrite_inputs(const Bound& bound, base::Team::Lease& lease) const;
 

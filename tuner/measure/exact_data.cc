@@ -8,6 +8,7 @@
 
 #include "jit/compile/stage_loops.h"
 #include "jit/expr/math.h"
+#include "jit/expr/scalar.h"
 
 namespace altrt::tuner {
 namespace {
@@ -123,6 +124,47 @@ bool is_exact(const jit::Computation& c) {
     if (!std::all_of(stage.results.begin(), stage.results.end(), same)) return false;
   }
   return true;
+}
+
+Data with_nan(const jit::Computation& c, Data data, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  for (const int input : c.with_role(jit::Role::input)) {
+    Tensor& tensor = data.at(c.tensors[static_cast<size_t>(input)].name);
+    if (tensor.type() != DataType::f32) continue;
+    const int64_t count = element_count(tensor.shape());
+    for (int64_t i = 0; i < count; i += 1 + static_cast<int64_t>((random() >> 33) % 20)) {
+      tensor.as<float>()[i] = std::numeric_limits<float>::quiet_NaN();
+    }
+  }
+  return data;
+}
+
+bool can_lose_nan(const jit::Computation& c) {
+  using jit::ExprKind;
+  bool can = false, clear = true;
+  const auto look = [&](const jit::Expr& e, bool in_reduction) {
+    if (!e) return;
+    jit::visit(e, [&](const jit::Expr& node) {
+      const bool to_float = jit::is_float(node->type);
+      const bool from_float = !node->args.empty() && jit::is_float(node->args[0]->type);
+      const bool compares =
+          node.is(ExprKind::eq) || node.is(ExprKind::ne) || node.is(ExprKind::lt) || node.is(ExprKind::le);
+      const bool elementary = node.is(ExprKind::exp) || node.is(ExprKind::log) || node.is(ExprKind::tanh) ||
+                              node.is(ExprKind::erf) || node.is(ExprKind::sigmoid) || node.is(ExprKind::call);
+      can |= to_float && (node.is(ExprKind::max) || node.is(ExprKind::min) || elementary);
+      can |= from_float && compares;
+      clear &= !(in_reduction && from_float && compares);
+      clear &= !(from_float && !to_float && (node.is(ExprKind::cast) || node.is(ExprKind::bitcast)));
+    });
+  };
+  for (const jit::Stage& stage : c.stages) {
+    for (const jit::StateValue& value : stage.state) {
+      look(value.update, true);
+      look(value.combine, true);
+    }
+    for (const jit::Expr& result : stage.results) look(result, false);
+  }
+  return can && clear;
 }
 
 double relative_error(const Tensor& result, const Tensor& reference) {

@@ -23,6 +23,14 @@ Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed);
 /// fractional factor.
 bool is_exact(const jit::Computation& c);
 
+/// The same with NaN in some elements of the inputs, a tenth or so.
+Data with_nan(const jit::Computation& c, Data data, uint64_t seed);
+
+/// Whether a kernel could lose NaN, as maxima and elementary functions do when they are made carelessly, while the
+/// definition says for each result, whatever the order of a reduction, if it is NaN: no choices by comparison inside
+/// reductions, no NaN turned into integers.
+bool can_lose_nan(const jit::Computation& c);
+
 /// Root of the sum of squared differences over that of squares. Infinite where NaN or infinity sit in different places.
 /// Of types without fractions: 0 if equal, else infinite.
 double relative_error(const Tensor& result, const Tensor& reference);

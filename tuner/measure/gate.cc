@@ -18,6 +18,7 @@ namespace {
 
 constexpr double kTolerance = 1e-5;
 constexpr double kWinogradRounding = 8;
+constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 constexpr int64_t kNaiveTasks = 64;     // at least, where the loops allow it: a run is cut off between tasks
 constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
 
@@ -154,20 +155,28 @@ const Gate::Results* Gate::reference(bool surrogates, const Stop& stop) {
   const base::TraceScope trace("tuner: reference");
   const Candidate candidate = naive(surrogates);
   Bound bound = bench_.bind(candidate.group, candidate.loaded);
-  std::optional<Results> made = run(bound, std::numeric_limits<double>::infinity(), stop);
+  std::optional<Results> made = run(bound, kNoLimit, stop);
   if (!made) return nullptr;
-  check_reference(*made, surrogates);
+  check_reference(*made, bench_.data(), surrogates);
   results = std::move(made);
   return &*results;
 }
 
-void Gate::check_reference(const Results& results, bool surrogates) const {
+Gate::Results Gate::run_with_nan(Bound& bound) {
+  bench_.set_inputs(bound, *nan_data_);
+  Results results = *run(bound, kNoLimit, [] { return false; });
+  base::Team::Lease lease(team_);
+  bench_.rewrite_inputs(bound, lease);
+  return results;
+}
+
+void Gate::check_reference(const Results& results, const Data& data, bool surrogates) const {
   const auto wrong = [&](const std::string& tensor) {
     throw Error(ErrorCode::internal,
                 "group '" + c_.name + "': the naive nest and the evaluator differ in '" + tensor + "'");
   };
   if (work(c_) <= kMostEvaluated) {
-    for (const auto& [name, tensor] : evaluate(c_, bench_.data(), surrogates)) {
+    for (const auto& [name, tensor] : evaluate(c_, data, surrogates)) {
       if (relative_error(results.at(name), tensor) > (exact_ || surrogates ? 0 : kTolerance)) wrong(name);
     }
     return;
@@ -185,7 +194,7 @@ void Gate::check_reference(const Results& results, bool surrogates) const {
                           : static_cast<int64_t>(random() % static_cast<uint64_t>(extent)));
       flat = flat * extent + at.back();
     }
-    for (const auto& [name, tensor] : evaluate(at_point(c_, at), bench_.data(), surrogates)) {
+    for (const auto& [name, tensor] : evaluate(at_point(c_, at), data, surrogates)) {
       const Tensor& whole = results.at(name);
       Tensor point(whole.type(), tensor.shape());
       const size_t size = size_of(whole.type());
@@ -226,21 +235,46 @@ Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, c
   const std::optional<Results> results = run(bound, limit_ms, stop, &verdict.ms);
   if (!results) return {stop() ? "stopped" : "too slow"};
   verdict.fault = bench_.damage(bound);
+  if (!verdict.fault.empty()) return verdict;
   // Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
-  const double rounding = candidate.decision.algorithm.starts_with("winograd") ? kWinogradRounding : 0;
-  if (verdict.fault.empty()) verdict.fault = compare(*results, *expected, 0, rounding);
-  if (verdict.fault.empty() || exact_) return verdict;
-  verdict.fault = compare(*results, *expected, kTolerance, 0);
+  const double rounding = jit::is_direct(candidate.decision.algorithm) ? 0 : kWinogradRounding;
+  verdict.fault = compare(*results, *expected, 0, rounding);
+  if (!verdict.fault.empty() && !exact_) verdict.fault = check_rounded(candidate, *results, rounding, stop);
+  return verdict;
+}
+
+std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
+  const jit::GroupDecision& decision = candidate.decision;
+  if (!can_lose_nan(c_) || !jit::is_direct(decision.algorithm) || decision.provider != "own") return "";
+  if (!with_nan_) {
+    const Candidate reference = naive(false);
+    Bound reference_bound = bench_.bind(reference.group, reference.loaded);
+    nan_data_ = with_nan(c_, bench_.data(), 1);
+    with_nan_ = run_with_nan(reference_bound);
+    check_reference(*with_nan_, *nan_data_, false);
+  }
+  const Results results = run_with_nan(bound);
+  for (const auto& [name, expected] : *with_nan_) {
+    if (expected.type() != DataType::f32) continue;
+    const float *a = results.at(name).as<float>(), *b = expected.as<float>();
+    for (int64_t i = 0; i < element_count(expected.shape()); ++i) {
+      if (std::isnan(a[i]) != std::isnan(b[i])) return "NaN is lost or made in '" + name + "'";
+    }
+  }
+  return "";
+}
+
+std::string Gate::check_rounded(const Candidate& candidate, const Results& results, double rounding, const Stop& stop) {
+  const std::string fault = compare(results, *reference(false, stop), kTolerance, 0);
   // Stand-ins are the compiler's: other providers' code has none.
-  if (!verdict.fault.empty() || candidate.decision.provider != "own") return verdict;
+  if (!fault.empty() || candidate.decision.provider != "own") return fault;
   const Results* exact = reference(true, stop);
-  if (!exact) return {"stopped"};
+  if (!exact) return "stopped";
   const Candidate twin = load(
       candidate.decision, jit::compile(c_, candidate.decision, target_, "altrt_surrogate", jit::MathMode::surrogate));
   Bound twin_bound = bench_.bind(twin.group, twin.loaded);
-  const std::optional<Results> stand_in = run(twin_bound, std::numeric_limits<double>::infinity(), stop);
-  verdict.fault = stand_in ? compare(*stand_in, *exact, 0, rounding) : "stopped";
-  return verdict;
+  const std::optional<Results> stand_in = run(twin_bound, kNoLimit, stop);
+  return stand_in ? compare(*stand_in, *exact, 0, rounding) : "stopped";
 }
 
 }  // namespace altrt::tuner

@@ -45,6 +45,10 @@ class Gate {
   /// bit. A run of more than `limit_ms` is cut off: "too slow"; so is any when `stop` says so: "stopped".
   /// Error(internal) if the reference itself is wrong.
   Verdict check(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop);
+  /// For a candidate that has passed check() and is to be used: "" or why it must not. With NaN in the inputs the same
+  /// elements must be NaN as in the reference's results (our own direct kernels only: transforms spread NaN, libraries
+  /// have rules of their own).
+  std::string check_nan(const Candidate& candidate, Bound& bound);
 
  private:
   using Results = std::map<std::string, Tensor>;
@@ -52,7 +56,9 @@ class Gate {
   Candidate naive(bool surrogates) const;
   const Results* reference(bool surrogates, const Stop& stop);
   std::optional<Results> run(Bound& bound, double limit_ms, const Stop& stop, double* ms = nullptr) const;
-  void check_reference(const Results& results, bool surrogates) const;
+  Results run_with_nan(Bound& bound);
+  void check_reference(const Results& results, const Data& data, bool surrogates) const;
+  std::string check_rounded(const Candidate& candidate, const Results& results, double rounding, const Stop& stop);
   std::string compare(const Results& results, const Results& reference, double tolerance, double rounding) const;
 
   const jit::Computation& c_;
@@ -60,7 +66,8 @@ class Gate {
   Bench& bench_;
   base::Team& team_;
   bool exact_ = true;
-  std::optional<Results> reference_, surrogate_;
+  std::optional<Results> reference_, surrogate_, with_nan_;
+  std::optional<Data> nan_data_;
 };
 
 }  // namespace altrt::tuner

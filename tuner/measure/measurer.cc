@@ -295,8 +295,12 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
   Runner& best = **std::min_element(left.begin(), left.end(), faster);
   const double margin = std::max(spread(incumbent_runner_.times), spread(best.times));
   if (time_of(best) >= time_of(incumbent_runner_) * (1 - margin)) return;
-  incumbent_ms_ = outcomes[best.number].ms;
-  outcomes[best.number].is_best = true;
+  Outcome& outcome = outcomes[best.number];
+  outcome.reason = gate_.check_nan(best.candidate, best.bound);
+  outcome.measured = outcome.reason.empty();
+  if (!outcome.measured) return;
+  incumbent_ms_ = outcome.ms;
+  outcome.is_best = true;
   incumbent_ = best.candidate;
   incumbent_runner_ = best;
 }
