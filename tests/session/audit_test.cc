@@ -22,11 +22,10 @@ class Audit : public testing::Test {
     options.cache.directory = "none";
     options.algorithm = algorithm;
     options.providers = {"own"};
-    options.log_level = LogLevel::debug;
     options.log = [&](LogLevel, const std::string& line) {
       if (line.rfind("audited ", 0) != 0) return;
       ++audits;
-      if (restricted()) EXPECT_EQ(line.find("avx512"), std::string::npos) << line;
+      EXPECT_FALSE(restricted() && line.find("avx512") != std::string::npos) << line;
     };
     Session session(model, options);
     EXPECT_GT(audits, 0);
@@ -46,19 +45,15 @@ TEST_F(Audit, EveryKernelOfWholeModels) {
     const Session session = audited(model);
     const Tensors inputs = make_inputs(session.inputs(), 5);
     expect_close(session.run(views(inputs)), evaluate_reference(model, views(inputs)));
-    if (restricted()) EXPECT_FALSE(std::regex_search(session.inspect("asm"), wide));
+    EXPECT_FALSE(restricted() && std::regex_search(session.inspect("asm"), wide));
   }
 }
 
 TEST_F(Audit, EveryElementwiseFunction) {
-  for (const char* type : {"Exp", "Log", "Tanh", "Erf", "Sigmoid", "Sqrt", "Softplus", "HardSwish", "Sin", "Floor",
-                           "Round", "Neg", "Abs", "Reciprocal", "Gelu", "Mish", "Elu"}) {
+  for (const char* type : {"Exp", "Log", "Tanh", "Erf", "Sigmoid", "Sqrt", "Reciprocal", "Softplus", "HardSwish",
+                           "Floor", "Round", "Sign", "IsNaN", "Sin", "Acosh"}) {
     SCOPED_TRACE(type);
-    try {
-      audited(one_op(type, {3, 37}));
-    } catch (const Error& e) {
-      EXPECT_EQ(e.code(), ErrorCode::unsupported) << e.what();
-    }
+    audited(one_op(type, {3, 37}));
   }
 }
 
