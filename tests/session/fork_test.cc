@@ -14,7 +14,17 @@
 namespace altrt {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::chrono::seconds kPatience(60);  // a fork copies the sanitizer's memory too
+constexpr int kRounds = 8;
+#else
 constexpr std::chrono::seconds kPatience(5);
+constexpr int kRounds = 40;
+#endif
+#ifdef __SANITIZE_THREAD__
+constexpr const char* kThreadsInChildren =
+    "ThreadSanitizer still knows the parent's threads in the child and ends it when one of their ids is used again";
+#endif
 
 /// What became of a forked child that ends with the result of `body`: its exit status, -1 if a signal ended it, -2 if
 /// it was still there after kPatience.
@@ -99,7 +109,7 @@ TEST_P(Fork, TheChildDestroysTheSession) {
 
 TEST_P(Fork, TheChildMakesASessionOfItsOwn) {
 #ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "ThreadSanitizer knows the parent's threads in the child and ends it when one of their ids is reused";
+  GTEST_SKIP() << kThreadsInChildren;
 #endif
   EXPECT_EQ(in_child([&] {
               SessionOptions options;
@@ -118,6 +128,33 @@ TEST_P(Fork, TheChildExitsOrExecs) {
               return 1;
             }),
             8);
+}
+
+// A host that ends without waiting for its threads, or with its session in a static object.
+TEST_P(Fork, AProcessEndsWhileItsThreadsRun) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << kThreadsInChildren;
+#endif
+  for (const bool is_static : {false, true}) {
+    EXPECT_EQ(in_child([&]() -> int {
+                SessionOptions options;
+                options.threads = 2;
+                options.cache.directory = "none";
+                if (is_static) {
+                  static const Session session(model_, options);
+                  session.run(views(inputs_));
+                  std::exit(5);
+                }
+                static std::atomic<int> runs{0};
+                std::thread([this, session = new Session(model_, options)] {
+                  while (true) runs += right(session->run(views(inputs_)));
+                }).detach();
+                while (runs < 20) std::this_thread::yield();
+                std::exit(5);
+              }),
+              5)
+        << is_static;
+  }
 }
 
 // At every point of other threads' runs: the team taken, callers waiting for it, contexts in use.
@@ -139,7 +176,7 @@ TEST_P(Fork, WhileOthersRunTheChildRunsAndDestroys) {
       }
     });
   }
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     const int status = in_child([&] {
       const int bad = runs_right();
       session_.reset();
