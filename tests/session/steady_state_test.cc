@@ -244,7 +244,7 @@ Model folded_net() {
 TEST(SteadyState, TheHostsRoundingDoesNotChangeTheAnswer) {
   SessionOptions options;
   options.cache.directory = "none";
-  for (const auto& make : {folded_net, +[] { return conv_net(); }, attention_net}) {
+  for (const auto& make : {folded_net, +[] { return conv_net(); }, +[] { return attention_net(); }}) {
     const Model model = make(), twin = make();  // sessions of one model share its weights
     const Tensors inputs = make_inputs(model.inputs(), 4);
     const Session session(model, options);
