@@ -11,7 +11,7 @@ StageSchedule schedule_stage(const Computation& c, int number, const Layouts& la
   const std::vector<int> anchors = anchor_stages(c);
   if (std::find(anchors.begin(), anchors.end(), number) != anchors.end() && !stage.reduce.empty()) {
     const bool blocked = channel_block(layout_of(c, stage.outputs[0], layouts)) > 1;
-    if (is_plain_matmul(c, layouts)) {
+    if (is_row_major_matmul(c, layouts)) {
       const MatmulExtents extents = matmul_extents(c, stage);
       return schedule_matmul(c, layouts, default_matmul(target, extents.m, extents.n));
     }
@@ -56,7 +56,7 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   if (is_dense_conv(c) || is_depthwise(c)) {
     const int64_t block = channel_block(layout_of(c, stage.outputs[0], layouts));
     if (block > 1) layouts[weights.name] = conv_weights(c, block, channel_block(layout_of(c, c.anchor.data, layouts)));
-  } else if (is_plain_matmul(c, layouts)) {
+  } else if (is_row_major_matmul(c, layouts)) {
     const MatmulExtents extents = matmul_extents(c, stage);
     layouts[weights.name] = matmul_weights(c, default_matmul(target, extents.m, extents.n).columns);
   }

@@ -1,5 +1,6 @@
 // Matrix products: [batch..., m, n] += A[.., m, k] * B[.., k, n].
 #include <algorithm>
+#include <numeric>
 
 #include "jit/compile/templates.h"
 
@@ -54,12 +55,41 @@ MatmulOperand matmul_operand(const Computation& c, const Stage& stage) {
   return operand;
 }
 
-bool is_plain_matmul(const Computation& c, const Layouts& layouts) {
+namespace {
+
+bool pads_rows_only(const Layout& layout, size_t rank) {
+  return std::all_of(layout.steps.begin(), layout.steps.end(), [&](const LayoutStep& step) {
+    return step.kind == LayoutKind::pad && step.dim + 1 == static_cast<int>(rank) && step.lo == 0;
+  });
+}
+
+}  // namespace
+
+Layout padded_rows(const std::vector<Extent>& shape, int64_t padding) {
+  Layout layout;
+  if (padding > 0) layout.pad(static_cast<int>(shape.size()) - 1, 0, padding, std::nullopt);
+  return layout;
+}
+
+int64_t matmul_row_padding(const Computation& c, const Target& target) {
+  // Lines of one set, as caches of this size and its usual eight ways have them.
+  constexpr int64_t kWays = 8, kLine = 64, kFewSets = 2;
+  const Stage& stage = c.stages[c.anchor.stage];
+  const MatmulExtents extents = matmul_extents(c, stage);
+  const TensorDecl& rows = c.tensors[c.anchor.data];
+  const auto element = static_cast<int64_t>(size_of(rows.type));
+  if (!extents.has_rows || extents.m < kWays || rows.shape.size() < 2 || rows.shape.back().bound != extents.k) return 0;
+  const int64_t period = target.l1_bytes / kWays;  // addresses so far apart share a set
+  const int64_t sets = period / std::gcd(extents.k * element, period);
+  return sets <= kFewSets ? kLine / element : 0;
+}
+
+bool is_row_major_matmul(const Computation& c, const Layouts& layouts) {
   if (c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0) return false;
   const Stage& stage = c.stages[c.anchor.stage];
   const MatmulOperand operand = matmul_operand(c, stage);
   return operand.n >= 0 && operand.k >= 0 && stage.reduce.size() == 1 &&
-         layout_of(c, stage.outputs[0], layouts).is_plain();
+         pads_rows_only(layout_of(c, stage.outputs[0], layouts), stage.axes.size());
 }
 
 Layout matmul_weights(const Computation& c, int64_t columns) {

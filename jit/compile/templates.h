@@ -1,5 +1,5 @@
-// Heuristic defaults, one function per kind of stage. Internal to jit/compile; default_schedule and default_layouts
-// dispatch here.
+// Heuristic defaults, one function per kind of stage, for search spaces and layout propagation too; default_schedule
+// and default_layouts dispatch here.
 #pragma once
 
 #include <cstdint>
@@ -78,8 +78,13 @@ struct MatmulExtents {
   bool has_rows = false;
 };
 MatmulExtents matmul_extents(const Computation& c, const Stage& stage);
-/// Whether schedule_matmul applies: one reduction axis, row-major output.
-bool is_plain_matmul(const Computation& c, const Layouts& layouts);
+/// Whether schedule_matmul applies: one reduction axis, row-major output (rows may be padded at their ends).
+bool is_row_major_matmul(const Computation& c, const Layouts& layouts);
+/// Elements by which the rows of the first operand should be padded so that those of one register tile don't fall into
+/// the same few sets of the first-level cache; 0 where they don't, or where the operand is not rows of k.
+int64_t matmul_row_padding(const Computation& c, const Target& target);
+/// `shape`'s rows (last dimension) with so many elements of undefined padding behind them.
+Layout padded_rows(const std::vector<Extent>& shape, int64_t padding);
 
 /// `stage`: one of anchor_stages.
 StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layouts& layouts,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "jit/compile/stage_loops.h"
+#include "jit/compile/templates.h"
 
 namespace altrt::graph {
 
@@ -64,13 +65,21 @@ int64_t conv_block(const Computation& c) {
 class Chooser {
  public:
   Chooser(const Graph& graph, const std::vector<Group>& groups, const jit::Target& target)
-      : graph_(graph), groups_(groups), target_(target), images_(graph.values.size()), is_output_(graph.values.size()) {
+      : graph_(graph),
+        groups_(groups),
+        target_(target),
+        images_(graph.values.size()),
+        row_padding_(graph.values.size()),
+        is_output_(graph.values.size()) {
     for (const int v : graph.outputs) is_output_[v] = true;
   }
 
   Decisions choose() {
     for (const Group& group : groups_) choose_blocks(group);
-    for (const Group& group : groups_) want_borders(group);
+    for (const Group& group : groups_) {
+      want_borders(group);
+      want_row_padding(group);
+    }
     Decisions decisions;
     for (const Group& group : groups_) decisions.push_back(decide(group));
     return decisions;
@@ -160,8 +169,25 @@ class Chooser {
     }
   }
 
+  void want_row_padding(const Group& group) {
+    const Computation& c = group.computation;
+    if (group.host || c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0 || c.anchor.data < 0) return;
+    const int value = group.tensor_values[c.anchor.data];
+    if (value < 0 || graph_.values[value].is_constant() || c.tensors[c.anchor.data].type != DataType::f32) return;
+    // A copy has to be worth it.
+    constexpr int64_t kColumns = 128;
+    if (from_outside(value) && jit::matmul_extents(c, c.stages[c.anchor.stage]).n < kColumns) return;
+    row_padding_[value] = std::max(row_padding_[value], jit::matmul_row_padding(c, target_));
+  }
+
+  Layout rows(int value) const {
+    return jit::padded_rows({shape(value).begin(), shape(value).end()}, row_padding_[value]);
+  }
+
   Layout value_layout(const Group& group, size_t tensor) const {
     const int value = group.tensor_values[tensor];
+    const bool is_rows = group.computation.anchor.data == static_cast<int>(tensor) || !is_output_[value];
+    if (row_padding_[value] > 0 && is_rows && images_[value].make(shape(value)).is_plain()) return rows(value);
     if (!is_image(shape(value))) return {};
     const bool anchor_data = heads_image(group) && static_cast<int>(tensor) == group.computation.anchor.data;
     const auto outside = outside_.find(value);
@@ -202,6 +228,7 @@ class Chooser {
   const jit::Target& target_;
   std::vector<ImageLayout> images_;     // of values made inside the graph
   std::map<int, ImageLayout> outside_;  // of inputs, as convolutions want to read them
+  std::vector<int64_t> row_padding_;    // elements behind each row, as matrix products want to read them
   std::vector<bool> is_output_;
 };
 

@@ -25,6 +25,12 @@ class MatmulSpace final : public Space {
     add_knob("columns", columns, start.columns);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("rows_first", {0, 1}, start.rows_first);
+    const jit::TensorDecl& rows = c.tensors[static_cast<size_t>(c.anchor.data)];
+    const jit::Layout& now = jit::layout_of(c, c.anchor.data, initial.layouts);
+    padding_ = now.is_plain() ? 0 : now.steps[0].hi;
+    if (extents_.m > 1 && rows.role == jit::Role::input && now == jit::padded_rows(rows.shape, padding_)) {
+      add_knob("row_padding", {0, 16}, padding_);
+    }
   }
 
   bool plausible(const Point& point) const override {
@@ -76,6 +82,12 @@ class MatmulSpace final : public Space {
     const jit::MatmulParameters p = parameters(point);
     const jit::TensorDecl& weights = c_.tensors[static_cast<size_t>(c_.anchor.weights)];
     if (weights.role == jit::Role::constant) decision.layouts[weights.name] = jit::matmul_weights(c_, p.columns);
+    if (has("row_padding")) {
+      const jit::TensorDecl& rows = c_.tensors[static_cast<size_t>(c_.anchor.data)];
+      decision.layouts.erase(rows.name);
+      const int64_t padding = value(point, "row_padding");
+      if (padding > 0) decision.layouts[rows.name] = jit::padded_rows(rows.shape, padding);
+    }
     decision.schedule = jit::default_schedule(c_, decision.layouts, target_);
     decision.schedule[stage_.name] = jit::schedule_matmul(c_, decision.layouts, p);
     return decision;
@@ -85,6 +97,7 @@ class MatmulSpace final : public Space {
   const jit::Target target_;
   const jit::Stage& stage_;
   const jit::MatmulExtents extents_;
+  int64_t padding_ = 0;  // of the first operand's rows, at the start
 };
 
 }  // namespace

@@ -84,7 +84,7 @@ std::unique_ptr<Space> make_space(const jit::Computation& c, const jit::GroupDec
   }
   const bool image =
       stage.axes.size() >= 3 && jit::channel_block(jit::layout_of(changed, stage.outputs[0], initial.layouts)) > 1;
-  if (jit::is_plain_matmul(changed, initial.layouts)) return matmul_space(c, initial, target);
+  if (jit::is_row_major_matmul(changed, initial.layouts)) return matmul_space(c, initial, target);
   if (image && jit::is_dense_conv(changed)) return conv_space(c, initial, target, options);
   if (image && (anchor.kind == jit::AnchorKind::conv || anchor.kind == jit::AnchorKind::pool)) {
     return window_space(c, initial, target);
