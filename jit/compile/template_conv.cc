@@ -23,6 +23,14 @@ bool is_depthwise(const Computation& c) {
   return c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups;
 }
 
+bool groups_share_vector(const Computation& c, int64_t block) {
+  constexpr int64_t kFewOutputs = 2;  // from 4 on a vector of one group alone is as fast
+  if (c.anchor.kind != AnchorKind::conv || c.anchor.groups == 1) return false;
+  const int64_t outputs = outputs_per_group(c);
+  const int64_t inputs = c.tensors[c.anchor.data].shape[1].bound / c.anchor.groups;
+  return outputs <= kFewOutputs && block % outputs == 0 && inputs <= outputs && block % (block / outputs * inputs) == 0;
+}
+
 bool is_dense_conv(const Computation& c) {
   if (c.anchor.kind == AnchorKind::conv_transpose) return c.anchor.groups == 1 && c.algorithm == "phases";
   return c.anchor.kind == AnchorKind::conv && !is_depthwise(c);
@@ -171,6 +179,10 @@ ConvParameters default_conv(const Computation& c, const Layouts& layouts, const 
   const int64_t usable =
       c.anchor.groups == 1 ? loops.blocks.extent : std::max<int64_t>(1, outputs_per_group(c) / block);
   ConvParameters best;
+  // What lanes pick from a vector is known only if all channels of a group are unrolled.
+  const bool shared = groups_share_vector(c, block);
+  const int64_t inputs = c.tensors[c.anchor.data].shape[1].bound / c.anchor.groups;
+  constexpr int64_t kMostUnrolled = 256;  // vector instructions
   double best_cost = -1;
   for (int64_t blocks = 1; blocks <= std::min<int64_t>(usable, 4); ++blocks) {
     if (usable % blocks != 0) continue;
@@ -179,6 +191,7 @@ ConvParameters default_conv(const Computation& c, const Layouts& layouts, const 
     for (int64_t h = 1; h <= std::min(height, limit); ++h) {
       if (height % h != 0) continue;
       for (int64_t w = 1; w <= loops.width.extent && h * w <= limit; ++w) {
+        if (shared && h * w * vectors * inputs > kMostUnrolled) break;
         const double cost =
             row_cost(h, loops.width.extent, w, vectors) * static_cast<double>(height / h) / static_cast<double>(blocks);
         if (best_cost < 0 || cost < best_cost * 0.995) {
@@ -190,6 +203,7 @@ ConvParameters default_conv(const Computation& c, const Layouts& layouts, const 
   }
   const int64_t accumulators = best.height * best.width * best.blocks * ceil_div(block, target.lanes);
   best.unroll = std::clamp<int64_t>(128 / std::max<int64_t>(accumulators, 1), 1, 8);
+  if (shared) best.unroll = inputs;
   return best;
 }
 

@@ -9,6 +9,7 @@ namespace altrt::jit {
 namespace {
 
 constexpr int64_t kEnoughTasks = 16;
+constexpr int64_t kWideVectors = 4;
 
 // Splits `loop` for the vector unit if it is long; returns {outer or "", vector loop}.
 std::pair<std::string, std::string> split_vector(StageSchedule& s, const LoopInfo& loop, int64_t lanes, Tail tail) {
@@ -35,12 +36,37 @@ int64_t contiguous_accesses(const Computation& c, const Stage& stage, const std:
   return score;
 }
 
+// The loop along which something is read contiguously that the last loop strides over: the map transposes. -1 if none.
+int transposed_loop(const Computation& c, const Stage& stage, const std::vector<LoopInfo>& loops,
+                    const Layouts& layouts) {
+  if (loops.size() != stage.axes.size()) return -1;
+  for (const Expr& e : stage_accesses(stage)) {
+    const AxisStride last = axis_stride(c, e, stage.axes.back().name, layouts);
+    if (!last.known || std::abs(last.elements) <= 1) continue;
+    for (size_t i = 0; i + 1 < loops.size(); ++i) {
+      const AxisStride other = axis_stride(c, e, stage.axes[i].name, layouts);
+      if (other.known && other.elements == 1 && !loops[i].symbolic) return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
 }  // namespace
 
 StageSchedule schedule_map(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target) {
   StageSchedule s;
-  const std::vector<LoopInfo> loops = stage_loops(c, stage, layouts);
+  std::vector<LoopInfo> loops = stage_loops(c, stage, layouts);
   if (loops.empty()) return s;
+  // Square blocks of a transposition: lines are used up while they are in the cache.
+  const int transposed = loops.back().symbolic ? -1 : transposed_loop(c, stage, loops, layouts);
+  std::string within;
+  if (transposed >= 0 && loops[static_cast<size_t>(transposed)].extent > target.lanes) {
+    LoopInfo& loop = loops[static_cast<size_t>(transposed)];
+    s.split(loop.name, target.lanes, Tail::peel);
+    within = loop.name + ".1";
+    loop.name += ".0";
+    loop.extent = ceil_div(loop.extent, target.lanes);
+  }
   int64_t outer_tasks = 1;
   std::vector<std::string> order;
   for (size_t i = 0; i + 1 < loops.size(); ++i) {
@@ -56,6 +82,10 @@ StageSchedule schedule_map(const Computation& c, const Stage& stage, const Layou
   if (!outer.empty()) {
     order.push_back(outer);
     if (outer_tasks < kEnoughTasks) parallel.push_back(outer);
+  }
+  if (!within.empty()) {
+    order.insert(order.end(), {within, vector});
+    s.reorder(order);
   }
   s.vectorize(vector);
   for (const std::string& loop : parallel) s.parallel(loop);
@@ -83,7 +113,9 @@ StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const
     parallel.push_back(spatial[i].name);
   }
   if (along_output) {
-    const auto [outer, vector] = split_vector(s, spatial.back(), lanes, Tail::peel);
+    // Several vectors side by side, where there are enough: whole stretches of memory at a time.
+    const bool wide = !blocked && spatial.back().extent >= kWideVectors * kEnoughTasks * lanes;
+    const auto [outer, vector] = split_vector(s, spatial.back(), wide ? kWideVectors * lanes : lanes, Tail::peel);
     if (!outer.empty()) {
       order.push_back(outer);
       parallel.push_back(outer);

@@ -66,6 +66,9 @@ bool is_depthwise(const Computation& c);
 bool is_dense_conv(const Computation& c);
 /// The stages that are scheduled as the anchor: the anchor's own, or all phases of a transposed convolution.
 std::vector<int> anchor_stages(const Computation& c);
+/// Whether a block of output channels of a grouped convolution holds several whole groups whose input channels lie in
+/// one block, so that each lane picks its own from it.
+bool groups_share_vector(const Computation& c, int64_t block);
 /// Output channels per group of an anchor convolution.
 int64_t outputs_per_group(const Computation& c);
 

@@ -142,6 +142,7 @@ class Codegen {
   llvm::Value* load(const Memory& m, const Affine& index);
   llvm::Value* load_contiguous(const Memory& m, const Affine& index);
   llvm::Value* load_stride_two(const Memory& m, const Affine& index);
+  llvm::Value* load_row(const Memory& m, const Affine& index);
   llvm::Value* load_lane_by_lane(const Memory& m, const Affine& index);
   llvm::Value* load_tile(const Memory& m, const Affine& index);
   std::pair<int, int> lanes_inside(const Memory& m, const Affine& index, llvm::Value* condition) const;

@@ -117,7 +117,43 @@ Value* Codegen::load(const Memory& m, const Affine& index) {
   if (!index.lanes && index.lane == 2 && !varying_guard && chunk_.width >= 4 && size_of(m.type) == 4) {
     return load_stride_two(m, index);
   }
+  if (!varying_guard) {
+    if (Value* v = load_row(m, index)) return v;
+  }
   return load_lane_by_lane(m, index);
+}
+
+// Every lane's element lies in one short row of the buffer, at a place known now: the row is loaded whole and shuffled.
+// Null where that is not so.
+Value* Codegen::load_row(const Memory& m, const Affine& index) {
+  const int64_t row = m.shape.empty() ? 0 : m.shape.back();
+  if (row < 2 || row > 2 * chunk_.width) return nullptr;
+  for (const Affine::Term& t : index.terms) {
+    if (t.coefficient % row != 0) return nullptr;
+  }
+  auto* lanes = llvm::dyn_cast_or_null<llvm::Constant>(index.lanes);
+  if (index.lanes && !lanes) return nullptr;
+  llvm::SmallVector<int, 16> pick;
+  int64_t first = 0;
+  for (int k = 0; k < chunk_.width; ++k) {
+    int64_t element = index.constant + index.lane * k;
+    if (lanes) {
+      auto* offset = llvm::dyn_cast_or_null<llvm::ConstantInt>(lanes->getAggregateElement(static_cast<unsigned>(k)));
+      if (!offset) return nullptr;
+      element += offset->getSExtValue();
+    }
+    const int64_t start = floored_div(element, row) * row;
+    if (k == 0) first = start;
+    if (start != first) return nullptr;
+    pick.push_back(static_cast<int>(element - first));
+  }
+  Affine begin = index;
+  begin.lane = 0;
+  begin.lanes = nullptr;
+  begin.constant = first;
+  auto* type = llvm::FixedVectorType::get(memory_type_of(m.type), static_cast<unsigned>(row));
+  Value* whole = load_at(m, address_or_zeros(address(m, begin), guard_), type);
+  return builder_.CreateShuffleVector(whole, pick);
 }
 
 Value* Codegen::load_contiguous(const Memory& m, const Affine& index) {

@@ -387,13 +387,18 @@ bool stores_more_than_once(const Layout& layout) {
                      [](const LayoutStep& s) { return s.kind == LayoutKind::unfold; });
 }
 
-bool is_affine(const Expr& e) {
-  bool affine = true;
-  visit(e, [&](const Expr& node) {
-    affine &= node.is(ExprKind::constant) || node.is(ExprKind::variable) || node.is(ExprKind::add) ||
-              node.is(ExprKind::sub) || node.is(ExprKind::mul);
+/// Whether `moved` is where the part's own index `own` belongs: so much further, and `step` times as far along the
+/// loops of a dimension that is stepped through.
+bool only_moves(const Expr& own, const Expr& moved, const Exprs& axes, const std::vector<int64_t>& steps,
+                const Ranges& ranges) {
+  const LinearForm difference = linear_form(simplify(moved - own, ranges));
+  return std::all_of(difference.terms.begin(), difference.terms.end(), [&](const LinearForm::Term& term) {
+    if (!term.atom.is(ExprKind::variable)) return false;
+    for (size_t d = 0; d < axes.size(); ++d) {
+      if (steps[d] == term.coefficient + 1 && uses_variable(axes[d], term.atom->name)) return true;
+    }
+    return false;
   });
-  return affine;
 }
 
 /// A slice of a tensor (concat) or a sub-lattice of one (a phase of a transposed convolution): one loop per physical
@@ -421,13 +426,17 @@ bool slice_loops(const Computation& c, const Stage& stage, const Layout& layout,
   }
   Ranges ranges;
   for (const Loop& loop : candidate.order) ranges[loop.name] = {0, loop.extent.bound - 1};
-  const LogicalIndex logical = to_logical(layout, slice, candidate.store, ranges);
-  if (!simplify(logical.valid, ranges).is_int(1)) return false;
+  // Where the part is all of a dimension, undefined padding may be written as a whole tensor's would be.
+  if (candidate.guard) return false;
+  for (size_t d = 0; d < slice.size(); ++d) {
+    const bool all = steps[d] == 1 && offsets[d] == 0 && slice[d] == whole[d];
+    if (!all && !simplify(in_range(candidate.axes[d], 0, slice[d].bound), ranges).is_int(1)) return false;
+  }
   Exprs moved = candidate.axes;
   for (size_t d = 0; d < moved.size(); ++d) moved[d] = simplify(moved[d] * steps[d] + offsets[d], ranges);
   const Exprs store = to_physical(layout, whole, moved, ranges);
-  // Else digits would have to be divided out in every store.
-  if (!std::all_of(store.begin(), store.end(), is_affine)) return false;
+  for (size_t i = 0; i < store.size(); ++i)
+    if (!only_moves(candidate.store[i], store[i], candidate.axes, steps, ranges)) return false;
   candidate.store = store;
   candidate.writable_past.clear();
   loops = candidate;

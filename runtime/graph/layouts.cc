@@ -55,10 +55,11 @@ int64_t conv_block(const Computation& c) {
   const int64_t channels = c.tensors[c.stages[c.anchor.stage].outputs[0]].shape[1].bound;
   const bool depthwise = c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups;
   if (c.anchor.groups > 1 && !depthwise) {
-    const int64_t block = power_of_two_divisor(channels / c.anchor.groups);
+    const int64_t outputs = channels / c.anchor.groups;
+    if (jit::groups_share_vector(c, kBlock)) return kBlock;
+    const int64_t block = power_of_two_divisor(outputs);
     return block >= 4 ? block : 1;
   }
-  if (channels < 4) return 1;
   return channels <= 8 ? 8 : kBlock;
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/model/graph_reader.h"
 
+#include <algorithm>
+#include <cctype>
 #include <string>
 #include <utility>
 
@@ -33,6 +35,8 @@ void read_dimension(std::string_view bytes, ReadContext& context, RawValue& valu
       message.skip();
     }
   }
+  // Some exporters write "?" for every extent that they don't know: no name that dimensions could share.
+  if (std::none_of(symbol.begin(), symbol.end(), [](unsigned char c) { return std::isalnum(c); })) symbol.clear();
   if (known && !symbol.empty()) context.fail("a dimension has both a value and a name");
   // Writers use -1 for "unknown", too.
   if (known && extent < -1) context.fail("a dimension is " + std::to_string(extent));

@@ -68,6 +68,7 @@ TEST(Reader, SymbolicDimensions) {
     w.add_message(1, message([](Writer& d) { d.add_string(onnx::dimension::dim_param, "batch"); }));
     w.add_message(1, message([](Writer& d) { d.add_int64(onnx::dimension::dim_value, 3); }));
     w.add_bytes(1, "");
+    w.add_message(1, message([](Writer& d) { d.add_string(onnx::dimension::dim_param, "?"); }));
   });
   const std::string type = message([&](Writer& w) {
     w.add_int64(onnx::tensor_type::elem_type, onnx::float32);
@@ -80,8 +81,8 @@ TEST(Reader, SymbolicDimensions) {
   const std::string bytes = parts.bytes();
   const auto inputs = Model::load(bytes.data(), bytes.size()).inputs();
   ASSERT_EQ(inputs.size(), 1u);
-  EXPECT_EQ(inputs[0].shape, (Shape{-1, 3, -1}));
-  EXPECT_EQ(inputs[0].symbols, (std::vector<std::string>{"batch", "", ""}));
+  EXPECT_EQ(inputs[0].shape, (Shape{-1, 3, -1, -1}));
+  EXPECT_EQ(inputs[0].symbols, (std::vector<std::string>{"batch", "", "", ""}));
 }
 
 TEST(Reader, AnInitializerAmongTheInputsIsAConstant) {
