@@ -175,9 +175,11 @@ void inline_stages(Computation& c, Schedule& schedule) {
       continue;
     }
     if (!c.stages[i].reduce.empty()) refuse(name, "inline_stage()", "the stage is a reduction");
-    for (int output : c.stages[i].outputs)
+    for (int output : c.stages[i].outputs) {
       if (c.tensors[static_cast<size_t>(output)].role != Role::intermediate)
         refuse(name, "inline_stage()", "the stage writes an output");
+      if (c.writers(output).size() > 1) refuse(name, "inline_stage()", "other stages write its tensor, too");
+    }
     c = inline_stage(c, static_cast<int>(i));
     schedule.stages.erase(name);
   }

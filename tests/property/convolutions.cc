@@ -82,8 +82,9 @@ Computation conv_transpose(Random& random) {
   const Expr value = select(inside, m.read(x, {at("n"), at("i"), source}), constant(kFloat, 0));
   stage.state = {Maker::sum_of(value * m.read(w, {at("i"), at("o"), at("kw")}))};
   m.add(stage);
+  m.c.anchor = Anchor{AnchorKind::conv_transpose, 0, {k}, {stride}, {1}, {pad, pad}, 1, x, w};
   m.finish_with_maps(y, "");
-  return m.c;
+  return random.chance(60) ? apply_algorithm(m.c, "phases") : m.c;
 }
 
 /// Depthwise 3x3 with padding, then 1x1: the second reads the first's output with or without a border of its own.
