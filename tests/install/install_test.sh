@@ -16,11 +16,11 @@ if grep -rl "$work/first" "$work/moved" --include='*.cmake' --include='*.pc'; th
 fi
 library=$(find "$work/moved" -name 'libaltrt.so')
 
-cmake -S "$source/tests/install/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$work/moved" > "$work/configure.log"
+cmake -G Ninja -S "$source/tests/install/consumer" -B "$work/consumer" -DCMAKE_PREFIX_PATH="$work/moved" > "$work/configure.log"
 cmake --build "$work/consumer" > "$work/build.log"
 "$work/consumer/consumer" "$work/model.onnx"
 
-cmake -S "$source/examples/hello" -B "$work/hello" -DCMAKE_PREFIX_PATH="$work/moved" >> "$work/configure.log"
+cmake -G Ninja -S "$source/examples/hello" -B "$work/hello" -DCMAKE_PREFIX_PATH="$work/moved" >> "$work/configure.log"
 cmake --build "$work/hello" >> "$work/build.log"
 XDG_CACHE_HOME=$work/cache "$work/hello/hello" "$work/model.onnx"
 

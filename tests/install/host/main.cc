@@ -54,8 +54,10 @@ Guest open_guest(char** arguments) {
   Guest guest{reinterpret_cast<decltype(&guest_run)>(dlsym(plugin, "guest_run")),
               reinterpret_cast<decltype(&guest_tune)>(dlsym(plugin, "guest_tune")), library, plugin};
   require(guest.run && guest.tune, "the plug-in has no guest_run");
-  // To find it would keep the library for good: the program refers to it then.
-  require(global || !dlsym(RTLD_DEFAULT, "guest_run"), "the flag of dlopen had no effect");
+  // Not by RTLD_DEFAULT, which would tie the plug-in to the program for good.
+  void* program = dlopen(nullptr, RTLD_NOW);
+  require(global == (dlsym(program, "guest_run") != nullptr), "the flag of dlopen had no effect");
+  dlclose(program);
   return guest;
 }
 // Nothing of libaltrt may be left, and the host's libraries go on.
