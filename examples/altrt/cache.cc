@@ -21,8 +21,9 @@ struct CacheArguments {
 
 std::string age(int64_t time) {
   const int64_t minutes = (std::time(nullptr) - time) / 60;
-  if (minutes < 120) return fmt::format("{} min", minutes);
-  return minutes < 48 * 60 ? fmt::format("{} h", minutes / 60) : fmt::format("{} days", minutes / (24 * 60));
+  const int64_t hours = minutes / 60;
+  if (hours < 2) return fmt::format("{} min", minutes);
+  return hours < 48 ? fmt::format("{} h", hours) : fmt::format("{} days", hours / 24);
 }
 
 void list(const CacheArguments& arguments) {

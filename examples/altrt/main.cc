@@ -16,7 +16,8 @@ int exit_code_of(altrt::ErrorCode code) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+// What gets past the handlers is a lack of memory.
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
   CLI::App app("Runs ONNX models with layouts and loops tuned to this machine.", "altrt");
   app.set_version_flag("--version", [] { return altrt::version_details(); });
   app.require_subcommand(0, 1);  // none is refused below, so that a wrong one is named

@@ -192,8 +192,8 @@ ConvParameters default_conv(const Computation& c, const Layouts& layouts, const 
       if (height % h != 0) continue;
       for (int64_t w = 1; w <= loops.width.extent && h * w <= limit; ++w) {
         if (shared && h * w * vectors * inputs > kMostUnrolled) break;
-        const double cost =
-            row_cost(h, loops.width.extent, w, vectors) * static_cast<double>(height / h) / static_cast<double>(blocks);
+        const double cost = row_cost(h, loops.width.extent, w, vectors) *
+                            (static_cast<double>(height) / static_cast<double>(h)) / static_cast<double>(blocks);
         if (best_cost < 0 || cost < best_cost * 0.995) {
           best_cost = cost;
           best.height = h, best.width = w, best.blocks = blocks;

@@ -23,7 +23,7 @@ int64_t stage_lanes(const Computation& c, const Stage& stage, const Target& targ
   size_t widest = 4;
   for (const int output : stage.outputs) widest = std::max(widest, size_of(c.tensors[output].type));
   for (const Expr& e : stage_accesses(stage)) widest = std::max(widest, size_of(e->type));
-  return std::max<int64_t>(1, target.lanes * 4 / static_cast<int64_t>(widest));
+  return std::max<int64_t>(1, int64_t{target.lanes} * 4 / static_cast<int64_t>(widest));
 }
 
 int64_t contiguous_accesses(const Computation& c, const Stage& stage, const std::string& axis, const Layouts& layouts) {

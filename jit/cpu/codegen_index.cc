@@ -147,7 +147,7 @@ Affine Codegen::affine(const Expr& e) {
       return affine_div_mod(*e);
     case ExprKind::min:
     case ExprKind::max: {
-      const Affine a = affine(e->args[0]), b = affine(e->args[1]);
+      Affine a = affine(e->args[0]), b = affine(e->args[1]);
       const std::optional<Interval> r = bounds(a), s = bounds(b);
       if (!r || !s) break;
       const bool is_min = e->kind == ExprKind::min;

@@ -136,6 +136,7 @@ std::vector<std::shared_ptr<LoadedKernel>> load(const std::vector<KernelObject>&
   for (const KernelObject& object : objects) entries.push_back(link_one(object, manager));
   memory->seal();
   for (uint64_t entry : entries) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the linker gives addresses as integers
     kernels.push_back(std::make_shared<Kernel>(memory, reinterpret_cast<KernelFunction>(entry)));
   }
   return kernels;

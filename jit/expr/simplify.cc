@@ -289,7 +289,7 @@ Expr Analyzer::simplify_and_or(const Expr& e) {
   }
   if (const auto decided = drop_implied(kept, is_and)) return *decided;
   if (kept.empty()) return boolean(is_and);
-  const Expr result = join(kept, e->kind);
+  Expr result = join(kept, e->kind);
   if (const auto value = known(result)) return boolean(*value);
   return result;
 }

@@ -13,7 +13,7 @@ namespace {
 /// Runs `block(i, j)` for blocks of `size` x `size` that cover columns x count; the last ones overlap their neighbours.
 /// They come in groups of four, so that both halves of the cache lines of 64 bytes on either side are used while they
 /// are near (size 8 and 4-byte elements).
-template <int size, typename Block>
+template <int64_t size, typename Block>
 void cover(int64_t count, int64_t columns, Block block) {
   for (int64_t i = 0; i < columns; i += 2 * size) {
     int64_t column = std::min(i, columns - size), next_column = std::min(i + size, columns - size);

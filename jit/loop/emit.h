@@ -95,7 +95,7 @@ class StageEmitter {
   Stmts combine_lanes(const Cells& cells, const Place& place);
   Stmts assign(const std::vector<int>& buffers, const Exprs& index, const Exprs& values,
                const std::vector<int>& temporaries, const Exprs& temporary_index);
-  Exprs read_cells(const Cells& cells, Exprs index) const;
+  Exprs read_cells(const Cells& cells, const Exprs& index) const;
   std::vector<int> temporaries(const Cells& cells, bool combining);
   static std::vector<int> all_buffers(const Cells& cells, bool updates, bool combines);
 

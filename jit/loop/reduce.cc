@@ -54,7 +54,7 @@ std::vector<size_t> StageEmitter::cell_walk(const Cells& cells, const std::vecto
   return loops;
 }
 
-Exprs StageEmitter::read_cells(const Cells& cells, Exprs index) const {
+Exprs StageEmitter::read_cells(const Cells& cells, const Exprs& index) const {
   Exprs values;
   for (size_t k = 0; k < cells.buffers.size(); ++k)
     values.push_back(access(cells.buffers[k], stage_.state[k].type, index));

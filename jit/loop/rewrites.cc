@@ -136,7 +136,7 @@ std::string cache_read(Computation& c, Layouts& layouts, Schedule& schedule, siz
   if (std::find(readers.begin(), readers.end(), static_cast<int>(number)) == readers.end())
     refuse(stage.name, to_string(step), "the stage does not read it");
   const TensorDecl decl = c.tensors[static_cast<size_t>(tensor)];
-  const std::string name = stage.name + "." + decl.name + ".cache";
+  std::string name = stage.name + "." + decl.name + ".cache";
   if (c.find_tensor(name) >= 0) refuse(stage.name, to_string(step), "it is cached already");
 
   const Layout output_layout = layouts.count(c.tensors[static_cast<size_t>(stage.outputs[0])].name)

@@ -18,7 +18,10 @@ Stmts StageEmitter::walk(const Walk& w, size_t i, Place place) {
   const Loop& loop = loops_.order[w.loops[i]];
   const SplitRecord* split = loops_.segmented_by(loop.name, place.scope);
   const bool is_open = split && !place.scope.segments.count(split->source);
-  if (!is_open || loop.parallel) return enter(w, i, std::move(place), loop, 0, loops_.extent_of(loop, place.scope));
+  if (!is_open || loop.parallel) {
+    const Extent extent = loops_.extent_of(loop, place.scope);
+    return enter(w, i, std::move(place), loop, 0, extent);
+  }
   // Blocks of two sizes: the loop runs once over the blocks of each.
   Stmts stmts;
   const std::vector<TailSegment> segments = loops_.segments_at(*split, place.scope);

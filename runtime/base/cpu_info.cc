@@ -83,7 +83,7 @@ std::string detect_brand() {
   char text[48] = {};
   for (uint32_t i = 0; i < 3; ++i) {
     const Registers r = cpuid(0x80000002 + i);
-    std::memcpy(text + 16 * i, &r, 16);
+    std::memcpy(text + size_t{16} * i, &r, 16);
   }
   std::string brand(text, strnlen(text, sizeof text));
   brand.erase(0, brand.find_first_not_of(' '));

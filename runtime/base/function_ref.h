@@ -15,7 +15,7 @@ class FunctionRef<Result(Args...)> {
  public:
   template <typename F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<Result, F&, Args...>)
-      FunctionRef(F&& callable)  // NOLINT(google-explicit-constructor): a lambda is passed where one is expected
+      FunctionRef(F&& callable)  // NOLINT(bugprone-forwarding-reference-overload): never of its own type
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
         call_([](void* object, Args... args) -> Result {
           return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Args>(args)...);

@@ -174,7 +174,7 @@ void Team::Shared::start(int worker) {
   if (failed) {
     throw Error(ErrorCode::out_of_memory, "cannot start thread " + std::to_string(worker) + " of the team");
   }
-  argument.release();
+  static_cast<void>(argument.release());  // the thread has it
   char name[16];
   std::snprintf(name, sizeof name, "altrt-%d", worker);
   pthread_setname_np(thread, name);
@@ -200,7 +200,8 @@ Team::~Team() {
   if (getpid() == owner_) {
     shared_->join_all();
   } else {
-    shared_.release();  // the threads that use it exist in the parent only, but its state may be half-written here
+    static_cast<void>(
+        shared_.release());  // the threads that use it exist in the parent only, but its state may be half-written here
   }
 }
 

@@ -31,7 +31,7 @@ std::vector<int64_t> cut(int64_t extent, int64_t unit, int64_t parts);
 /// Makes primitives with the group's epilogue: first with the residual as a binary operation, then copied and added.
 class WithEpilogue {
  public:
-  WithEpilogue(const Match& match, const dnnl::engine& engine) : match_(match), engine_(engine) {}
+  explicit WithEpilogue(const Match& match) : match_(match) {}
 
   bool has_bias() const;
   /// `make(attributes)` returns a primitive descriptor for the bias and the destination.
@@ -44,7 +44,6 @@ class WithEpilogue {
   bool has_residual() const;
 
   const Match& match_;
-  const dnnl::engine& engine_;
 };
 
 [[noreturn]] void refuse(const std::string& reason);

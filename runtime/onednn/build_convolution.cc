@@ -33,7 +33,7 @@ struct Formats {
 class Builder {
  public:
   Builder(const Match& match, const dnnl::engine& engine)
-      : match_(match), whole_(*match.convolution), engine_(engine), epilogue_(match, engine) {}
+      : whole_(*match.convolution), engine_(engine), epilogue_(match) {}
 
   Built build(int parts) {
     // The formats that suit the whole convolution tell where it can be cut.
@@ -184,7 +184,6 @@ class Builder {
                               : layout_of(formats_->weights);
   }
 
-  const Match& match_;
   const Convolution& whole_;
   const dnnl::engine& engine_;
   WithEpilogue epilogue_;

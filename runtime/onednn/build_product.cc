@@ -14,8 +14,7 @@ using Dims = memory::dims;
 
 class Builder {
  public:
-  Builder(const Match& match, const dnnl::engine& engine)
-      : match_(match), whole_(*match.product), engine_(engine), epilogue_(match, engine) {}
+  Builder(const Match& match, const dnnl::engine& engine) : whole_(*match.product), engine_(engine), epilogue_(match) {}
 
   Built build(int parts, bool free_weights) {
     free_weights_ = free_weights && whole_.whole_b;
@@ -86,7 +85,6 @@ class Builder {
     return epilogue_.make<dnnl::matmul::primitive_desc>(bias, out, make);
   }
 
-  const Match& match_;
   const Product& whole_;
   const dnnl::engine& engine_;
   WithEpilogue epilogue_;

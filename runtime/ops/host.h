@@ -12,7 +12,7 @@ namespace altrt::ops {
 template <typename F>
 void with_type(DataType type, F f) {
   switch (type) {
-    case DataType::f32:
+    case DataType::f32:  // NOLINT(bugprone-branch-clone): the calls differ in the type
       return f(float());
     case DataType::f64:
       return f(double());

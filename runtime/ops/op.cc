@@ -89,12 +89,12 @@ std::vector<int64_t> NodeInfo::integers(const std::string& name) const {
   return attribute->integers;
 }
 
-std::vector<int64_t> NodeInfo::integers(const std::string& name, std::vector<int64_t> otherwise) const {
+std::vector<int64_t> NodeInfo::integers(const std::string& name, const std::vector<int64_t>& otherwise) const {
   const Attribute* attribute = find_attribute(*this, name, Attribute::Kind::integers, "a list of integers");
   return attribute ? attribute->integers : otherwise;
 }
 
-std::vector<float> NodeInfo::reals(const std::string& name, std::vector<float> otherwise) const {
+std::vector<float> NodeInfo::reals(const std::string& name, const std::vector<float>& otherwise) const {
   const Attribute* attribute = find_attribute(*this, name, Attribute::Kind::reals, "a list of floats");
   return attribute ? attribute->reals : otherwise;
 }

@@ -63,8 +63,8 @@ class NodeInfo {
   float real(const std::string& name, float otherwise) const;
   std::string text(const std::string& name, const std::string& otherwise) const;
   std::vector<int64_t> integers(const std::string& name) const;
-  std::vector<int64_t> integers(const std::string& name, std::vector<int64_t> otherwise) const;
-  std::vector<float> reals(const std::string& name, std::vector<float> otherwise) const;
+  std::vector<int64_t> integers(const std::string& name, const std::vector<int64_t>& otherwise) const;
+  std::vector<float> reals(const std::string& name, const std::vector<float>& otherwise) const;
   const Tensor* tensor(const std::string& name) const;
   /// An axis in [-rank, rank) made non-negative.
   int64_t axis(int64_t value, size_t rank) const;

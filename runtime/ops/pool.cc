@@ -8,7 +8,7 @@ namespace {
 
 Window pool_window(const NodeInfo& node) {
   const Shape input = spatial_extents(node, node.input(0));
-  const Window w = sliding_window(node, input, node.integers("kernel_shape"), node.integer("ceil_mode", 0) != 0);
+  Window w = sliding_window(node, input, node.integers("kernel_shape"), node.integer("ceil_mode", 0) != 0);
   for (size_t d = 0; d < w.rank(); ++d) {
     if (std::max(w.begins[d], w.ends[d]) >= w.reach(d)) {
       node.fail("the padding of spatial dimension " + std::to_string(d) + " is not smaller than the kernel");

@@ -260,7 +260,7 @@ Expr interpolated(Builder& b, const std::vector<Taps>& all, const Exprs& point, 
   Expr sum;
   for (size_t i = 0; i < t.index.size(); ++i) {
     index[d] = index_expression(t.index[i], point[d]);
-    const Expr value = interpolated(b, all, point, index, d + 1);
+    Expr value = interpolated(b, all, point, index, d + 1);
     if (t.weight.empty()) return value;
     const Expr weight = weight_expression(t.weight[i], value->type, point[d]);
     sum = sum ? fma(value, weight, sum) : value * weight;

@@ -11,7 +11,8 @@ struct Slices {
   std::vector<int64_t> starts, steps, extents;  // one per dimension of the input
 };
 
-std::vector<int64_t> optional_input(const NodeInfo& node, int i, const char* name, std::vector<int64_t> otherwise) {
+std::vector<int64_t> optional_input(const NodeInfo& node, int i, const char* name,
+                                    const std::vector<int64_t>& otherwise) {
   return node.has_input(i) ? node.constant_input(i, name) : otherwise;
 }
 

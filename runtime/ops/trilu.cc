@@ -18,7 +18,7 @@ void build_trilu(const NodeInfo& node, Builder& b) {
   const auto axes = b.axes(b.shape(b.output()));
   const Exprs point = jit::variables(axes);
   const Expr diagonal = node.has_input(1) ? input_at(node, b, 1, {}) : Expr(0);
-  const Expr row = point[point.size() - 2], column = point.back();
+  const Expr &row = point[point.size() - 2], &column = point.back();
   const Expr x = b.at(b.input(0), point);
   const Expr keep = node.integer("upper", 1) ? le(row + diagonal, column) : le(column, row + diagonal);
   b.map(b.output(), axes, select(keep, x, constant_like(x, 0)));

@@ -96,7 +96,7 @@ Location Builder::packed(int number, const jit::Layout& layout) {
     auto buffer =
         std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(data->type(), data->shape(), layout)));
     buffer->zero();
-    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (8 * team_.threads())),
+    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
               [&](int64_t first, int64_t last, int) { permute.run(data->data(), buffer->data(), first, last); });
     return Constant(buffer, buffer->data());
   };

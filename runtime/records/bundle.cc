@@ -92,7 +92,7 @@ std::string contradiction(const Bundle& bundle) {
     if (!in_range(code.source, 0, groups - 1)) return "source of code";
     if (bundle.groups[static_cast<size_t>(code.source)].code != c) return "source of code";
     for (const jit::CompiledKernel& kernel : code.kernels) {
-      const std::string trouble = contradiction(kernel);
+      std::string trouble = contradiction(kernel);
       if (!trouble.empty()) return trouble;
     }
   }

@@ -62,7 +62,7 @@ std::string check_opened(int descriptor, const std::string& path, Trust trust, s
   if (!S_ISREG(status.st_mode)) return "not a plain file";
   if (static_cast<uint64_t>(status.st_size) > kMaxFileBytes) return "larger than " + std::to_string(kMaxFileBytes);
   if (trust == Trust::data) return "";
-  const std::string trouble = trust_trouble(status, "the file");
+  std::string trouble = trust_trouble(status, "the file");
   if (!trouble.empty()) return trouble;
   struct stat folder;
   if (stat(folder_of(path).c_str(), &folder) != 0) return system_message(errno);

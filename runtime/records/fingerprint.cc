@@ -58,7 +58,9 @@ int visit(dl_phdr_info* binary, size_t, void* data) {
   for (int i = 0; i < binary->dlpi_phnum && search.id.empty(); ++i) {
     const auto& header = binary->dlpi_phdr[i];
     if (header.p_type != PT_NOTE) continue;
-    search.id = id_in_notes(reinterpret_cast<const uint8_t*>(binary->dlpi_addr + header.p_vaddr), header.p_memsz);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the loader gives addresses as integers
+    const auto* notes = reinterpret_cast<const uint8_t*>(binary->dlpi_addr + header.p_vaddr);
+    search.id = id_in_notes(notes, header.p_memsz);
   }
   return 1;
 }

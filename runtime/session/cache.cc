@@ -238,9 +238,9 @@ void SessionCache::add(records::ModelRecord plan, std::map<uint64_t, records::Ta
   if (!prepare_folder()) return;
   records::Records news;
   news.models[key_] = known_;
-  for (auto& [task, record] : tasks) {
-    record.time = known_.time;
-    news.tasks[{task, key_.where}] = std::move(record);
+  for (auto& entry : tasks) {
+    entry.second.time = known_.time;
+    news.tasks[{entry.first, key_.where}] = std::move(entry.second);
   }
   records::Records merged;
   std::string what;

@@ -21,7 +21,7 @@ constexpr int64_t kSharedBytes = 4 << 20;  // less is copied by one thread
 
 void permute_all(const jit::Permute& permute, const void* from, void* to, base::Team& team) {
   if (permute.bytes_to() < kSharedBytes) return permute.run(from, to, 0, permute.tasks());
-  team.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (8 * team.threads())),
+  team.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team.threads())),
            [&](int64_t first, int64_t last, int) { permute.run(from, to, first, last); });
 }
 

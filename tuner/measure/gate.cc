@@ -265,7 +265,7 @@ std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
 }
 
 std::string Gate::check_rounded(const Candidate& candidate, const Results& results, double rounding, const Stop& stop) {
-  const std::string fault = compare(results, *reference(false, stop), kTolerance, 0);
+  std::string fault = compare(results, *reference(false, stop), kTolerance, 0);
   // Stand-ins are the compiler's: other providers' code has none.
   if (!fault.empty() || candidate.decision.provider != "own") return fault;
   const Results* exact = reference(true, stop);

@@ -64,7 +64,7 @@ double Conversions::measure(const jit::TensorDecl& tensor, const jit::Layout& fr
   std::vector<double> samples;
   for (int i = 0; i < 5; ++i) {
     const base::Stopwatch watch;
-    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (8 * team_.threads())),
+    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
               [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
     samples.push_back(watch.milliseconds());
   }
@@ -167,7 +167,7 @@ void Measurer::evict(const Bound& bound, base::Team::Lease& lease) {
                                        [](const auto& place) { return place->buffer.size() > 4096; });
   if (!has_weights) return;
   const auto piece = static_cast<size_t>(target_.l2_bytes);
-  const auto pieces = static_cast<size_t>(2 * team_.threads());
+  const auto pieces = 2 * static_cast<size_t>(team_.threads());
   if (cache_filler_.size() != piece * pieces) {
     cache_filler_ = base::AlignedBuffer(piece * pieces);
     cache_filler_.zero();
