@@ -26,14 +26,15 @@ std::atomic<int64_t> allocations{0};
 
 }  // namespace
 
-// Counts what the whole program allocates through operator new.
-void* operator new(size_t size) {
+// Counts what the whole program allocates through operator new. Not inlined, or GCC sees new that malloc does not
+// match.
+[[gnu::noinline]] void* operator new(size_t size) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace altrt::base {
 namespace {
