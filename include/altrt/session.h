@@ -50,8 +50,8 @@ struct TuningOptions {
   std::chrono::milliseconds budget{0};
   int64_t max_trials = 0;
   uint64_t seed = 0;
-  /// Called at least once a second from the thread that constructs the session; false stops within 200 ms and keeps
-  /// what was found.
+  /// Called at least once a second from the thread that constructs the session, in the library's floating-point
+  /// environment (round to nearest, no flushing); false stops within 200 ms and keeps what was found.
   std::function<bool(const TuningProgress&)> progress;
 };
 
@@ -77,7 +77,8 @@ struct SessionOptions {
   std::vector<std::string> providers{"own", "onednn"};  ///< "own" is always there
   std::map<std::string, Shape> input_shapes;            ///< fixes the shape of inputs by name
   std::map<std::string, int64_t> dimensions;            ///< fixes symbolic dimensions by name
-  /// Receives log lines (without newline); from any thread. Absent = nothing is printed anywhere.
+  /// Receives log lines (without newline); from any thread, in the library's floating-point environment. Absent =
+  /// nothing is printed anywhere.
   std::function<void(LogLevel, const std::string&)> log;
 };
 
