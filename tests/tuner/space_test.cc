@@ -89,5 +89,16 @@ TEST(Space, RandomPointsPassTheGateOrAreRefused) {
   EXPECT_GT(passed, refused);
 }
 
+TEST(Spaces, AMatrixProductMayComputeItsFirstOperand) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(matmul_model(8, 16, 64), target);
+  jit::Computation c = *groups.tasks[0].computation;
+  ASSERT_EQ(c.anchor.kind, jit::AnchorKind::matmul);
+  c.anchor.data = -1;
+  const auto space = make_space(c, groups.tasks[0].initial, target);
+  EXPECT_GT(space->size(), 1);
+  EXPECT_TRUE(space->decide(space->start()) == groups.tasks[0].initial);
+}
+
 }  // namespace
 }  // namespace altrt::tuner

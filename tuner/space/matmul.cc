@@ -25,6 +25,7 @@ class MatmulSpace final : public Space {
     add_knob("columns", columns, start.columns);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("rows_first", {0, 1}, start.rows_first);
+    if (c.anchor.data < 0) return;  // the first operand is computed here
     const jit::TensorDecl& rows = c.tensors[static_cast<size_t>(c.anchor.data)];
     const jit::Layout& now = jit::layout_of(c, c.anchor.data, initial.layouts);
     padding_ = now.is_plain() ? 0 : now.steps[0].hi;
