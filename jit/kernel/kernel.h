@@ -22,13 +22,20 @@ struct Target {
   int lanes = 8;         // f32 elements of the widest vector in use
   int vector_registers = 16;
   int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 32 << 20;
+  // GPUs, whose triple is kGpuTriple, whose features name the architecture ("sm_90") and whose lanes are those of the
+  // widest load:
+  int multiprocessors = 0;
+  int64_t group_bytes = 0;  // shared memory that one block may have
 
+  bool is_gpu() const { return multiprocessors > 0; }
   bool operator==(const Target&) const = default;
 };
+inline constexpr const char* kGpuTriple = "nvptx64-nvidia-cuda";
 std::string to_string(const Target& target);
 /// The machine this process runs on (ALTRT_CPU_FEATURES=avx2 restricts it).
 Target host_target();
-/// Targets that code can be made and assembled for anywhere: "avx2", "avx512", "neon".
+/// Targets that code can be made and assembled for anywhere: "avx2", "avx512", "neon"; GPUs by their architecture:
+/// "sm_90".
 Target named_target(const std::string& name);
 
 /// A compiled kernel as relocatable bytes; can be written to a file. Loading is separate.
@@ -39,13 +46,14 @@ struct KernelObject {
   int64_t workspace_bytes = 0;
   int64_t frame_bytes = 0;  // stack frame of the entry; more than a few saved registers means spilled accumulators
   int64_t code_bytes = 0;
+  int threads = 0;  // of a block; 0 = code for a CPU
 };
 
 /// Code in executable memory; unmapped when the last reference goes. Thread-safe to call.
 class LoadedKernel {
  public:
   virtual ~LoadedKernel() = default;
-  virtual KernelFunction function() const = 0;
+  virtual KernelFunction function() const = 0;  // null on a device
   /// What the function wants as one more buffer behind its arguments; null = nothing. Lives as long as this.
   virtual const void* state() const { return nullptr; }
 };

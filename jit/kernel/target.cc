@@ -1,5 +1,6 @@
 #include <altrt/error.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "jit/kernel/kernel.h"
@@ -130,7 +131,32 @@ Target host_target() {
   return target;
 }
 
+namespace {
+
+/// "sm_90", "sm_90a": typical figures, for code that is made without the device.
+Target gpu_target(const std::string& name) {
+  Target target;
+  target.triple = kGpuTriple;
+  target.features = name;
+  target.lanes = 4;
+  target.vector_registers = 255;
+  target.l1_bytes = 128 << 10;
+  target.l2_bytes = 40 << 20;
+  target.l3_bytes = 0;
+  target.multiprocessors = 108;
+  target.group_bytes = 48 << 10;
+  return target;
+}
+
+bool is_gpu_name(const std::string& name) {
+  return name.size() > 3 && name.rfind("sm_", 0) == 0 &&
+         name.find_first_not_of("0123456789", 3) >= std::min(name.size(), name.size() - 1);
+}
+
+}  // namespace
+
 Target named_target(const std::string& name) {
+  if (is_gpu_name(name)) return gpu_target(name);
   Target target;
   base::CpuFeatures features;
   features.avx = features.avx2 = features.fma = features.f16c = true;
@@ -148,13 +174,18 @@ Target named_target(const std::string& name) {
     target.lanes = 4;
     target.vector_registers = 32;
   } else {
-    throw Error(ErrorCode::invalid_argument, "no target named " + name + "; there are avx2, avx512 and neon");
+    throw Error(ErrorCode::invalid_argument,
+                "no target named " + name + "; there are avx2, avx512, neon and GPUs such as sm_90");
   }
   return target;
 }
 
 std::string to_string(const Target& target) {
   auto kilobytes = [](int64_t bytes) { return std::to_string(bytes >> 10) + "K"; };
+  if (target.is_gpu()) {
+    return target.triple + " " + target.features + " multiprocessors=" + std::to_string(target.multiprocessors) +
+           " group=" + kilobytes(target.group_bytes) + " l2=" + kilobytes(target.l2_bytes);
+  }
   return target.triple + " " + target.features + " tune=" + target.tune_cpu + " lanes=" + std::to_string(target.lanes) +
          " registers=" + std::to_string(target.vector_registers) + " caches=" + kilobytes(target.l1_bytes) + "," +
          kilobytes(target.l2_bytes) + "," + kilobytes(target.l3_bytes);

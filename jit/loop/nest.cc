@@ -18,18 +18,8 @@ const char* name_of(LoopKind kind) {
       return "vector";
     case LoopKind::unrolled:
       return "unrolled";
-    case LoopKind::block_x:
-      return "block_x";
-    case LoopKind::block_y:
-      return "block_y";
-    case LoopKind::block_z:
-      return "block_z";
-    case LoopKind::thread_x:
-      return "thread_x";
-    case LoopKind::thread_y:
-      return "thread_y";
-    case LoopKind::thread_z:
-      return "thread_z";
+    case LoopKind::thread:
+      return "thread";
   }
   return "?";
 }

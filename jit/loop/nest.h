@@ -27,7 +27,12 @@ struct Buffer {
   int64_t elements() const;
 };
 
-enum class LoopKind : uint8_t { serial, vector, unrolled, block_x, block_y, block_z, thread_x, thread_y, thread_z };
+enum class LoopKind : uint8_t {
+  serial,
+  vector,
+  unrolled,
+  thread  // GPU: its iterations are the threads of a block, all at once; those past its extent skip it
+};
 
 enum class StmtKind : uint8_t {
   loop,   // for name in [0, extent): body. extent is a constant, or a variable naming a run-time size ("size0") in the

@@ -16,12 +16,13 @@ struct KindName {
   const char* name;
 };
 
-constexpr std::array<KindName, 11> kKinds{{{LoopStepKind::split, "split"},
+constexpr std::array<KindName, 12> kKinds{{{LoopStepKind::split, "split"},
                                            {LoopStepKind::fuse, "fuse"},
                                            {LoopStepKind::reorder, "reorder"},
                                            {LoopStepKind::vectorize, "vectorize"},
                                            {LoopStepKind::unroll, "unroll"},
                                            {LoopStepKind::parallel, "parallel"},
+                                           {LoopStepKind::bind, "bind"},
                                            {LoopStepKind::compute_at, "compute_at"},
                                            {LoopStepKind::hold_at, "hold_at"},
                                            {LoopStepKind::inline_stage, "inline_stage"},
@@ -109,6 +110,7 @@ LoopStep parse_step(LoopStepKind kind, const std::vector<std::string>& arguments
     case LoopStepKind::vectorize:
     case LoopStepKind::unroll:
     case LoopStepKind::parallel:
+    case LoopStepKind::bind:
       expect_count(arguments, 1, 1, line);
       step.loop = arguments[0];
       break;
@@ -176,6 +178,11 @@ StageSchedule& StageSchedule::parallel(std::string loop) {
   return *this;
 }
 
+StageSchedule& StageSchedule::bind(std::string loop) {
+  steps.push_back(LoopStep{.kind = LoopStepKind::bind, .loop = std::move(loop)});
+  return *this;
+}
+
 StageSchedule& StageSchedule::compute_at(std::string stage, std::string loop) {
   steps.push_back(LoopStep{.kind = LoopStepKind::compute_at, .loop = std::move(loop), .at_stage = std::move(stage)});
   return *this;
@@ -222,6 +229,7 @@ std::string to_string(const LoopStep& step) {
     case LoopStepKind::vectorize:
     case LoopStepKind::unroll:
     case LoopStepKind::parallel:
+    case LoopStepKind::bind:
       text += step.loop;
       break;
     case LoopStepKind::compute_at:

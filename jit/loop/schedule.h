@@ -24,7 +24,8 @@ enum class LoopStepKind : uint8_t {
   reorder,     // `loops` take the places that they occupy now, in the order given
   vectorize,   // the loop becomes one vector operation; its extent is a constant
   unroll,      // replicated at code generation; constant extent
-  parallel,    // its iterations are tasks of the kernel; only on the outermost loops of a root stage
+  parallel,    // its iterations are tasks of the kernel (blocks, on a GPU); only on the outermost loops of a root stage
+  bind,        // GPU: its iterations are the threads of a block
   compute_at,  // the stage is computed inside `at_stage`'s loop `loop`, for the region needed there
   hold_at,     // with compute_at: the region's storage lives at the outer loop `loop` of `at_stage` and rolls: only new
                // rows are computed
@@ -57,6 +58,7 @@ struct StageSchedule {
   StageSchedule& vectorize(std::string loop);
   StageSchedule& unroll(std::string loop);
   StageSchedule& parallel(std::string loop);
+  StageSchedule& bind(std::string loop);
   StageSchedule& compute_at(std::string stage, std::string loop);
   StageSchedule& hold_at(std::string stage, std::string loop);
   StageSchedule& inline_stage();
