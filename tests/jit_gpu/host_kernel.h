@@ -25,6 +25,8 @@ class HostKernel {
   HostKernel(std::shared_ptr<const void> library, const Program* program)
       : library_(std::move(library)), program_(program) {}
   int parameters() const { return program_->parameters; }
+  /// Of a block.
+  size_t shared_bytes() const { return static_cast<size_t>(program_->shared_end - program_->shared); }
   /// arguments: one value per parameter; all parameters are pointers. See run_program().
   RunCounts run(std::span<void* const> arguments, const Run& run) const;
   /// As cuLaunchKernel() takes them: addresses of the values.

@@ -114,34 +114,44 @@ ALTRT_VECTOR(signed char, char, 2, 1, 4)
 ALTRT_VECTOR(unsigned char, uchar, 2, 1, 4)
 
 // The host's mathematics; declarations are enough for the compiler to know them.
+#define ALTRT_MATH1(name)          \
+  extern "C" double name(double);  \
+  extern "C" float name##f(float); \
+  ALTRT_UNCHECKED float name(float x) { return name##f(x); }
+#define ALTRT_MATH2(name)                 \
+  extern "C" double name(double, double); \
+  extern "C" float name##f(float, float); \
+  ALTRT_UNCHECKED float name(float x, float y) { return name##f(x, y); }
+ALTRT_MATH1(fabs)
+ALTRT_MATH1(sqrt)
+ALTRT_MATH1(floor)
+ALTRT_MATH1(ceil)
+ALTRT_MATH1(rint)
+ALTRT_MATH1(trunc)
+ALTRT_MATH1(round)
+ALTRT_MATH1(exp)
+ALTRT_MATH1(exp2)
+ALTRT_MATH1(log)
+ALTRT_MATH1(log2)
+ALTRT_MATH1(tanh)
+ALTRT_MATH1(erf)
+ALTRT_MATH1(sin)
+ALTRT_MATH1(cos)
+ALTRT_MATH1(tan)
+ALTRT_MATH1(asin)
+ALTRT_MATH1(acos)
+ALTRT_MATH1(atan)
+ALTRT_MATH1(sinh)
+ALTRT_MATH1(cosh)
+ALTRT_MATH1(asinh)
+ALTRT_MATH1(acosh)
+ALTRT_MATH1(atanh)
+ALTRT_MATH2(fmin)
+ALTRT_MATH2(fmax)
+ALTRT_MATH2(fmod)
+ALTRT_MATH2(pow)
+ALTRT_MATH2(copysign)
 extern "C" {
-#define ALTRT_MATH1(name) \
-  double name(double);    \
-  float name##f(float)
-#define ALTRT_MATH2(name)      \
-  double name(double, double); \
-  float name##f(float, float)
-ALTRT_MATH1(fabs);
-ALTRT_MATH1(sqrt);
-ALTRT_MATH1(floor);
-ALTRT_MATH1(ceil);
-ALTRT_MATH1(rint);
-ALTRT_MATH1(trunc);
-ALTRT_MATH1(round);
-ALTRT_MATH1(nearbyint);
-ALTRT_MATH1(exp);
-ALTRT_MATH1(exp2);
-ALTRT_MATH1(log);
-ALTRT_MATH1(log2);
-ALTRT_MATH1(tanh);
-ALTRT_MATH1(erf);
-ALTRT_MATH1(sin);
-ALTRT_MATH1(cos);
-ALTRT_MATH2(fmin);
-ALTRT_MATH2(fmax);
-ALTRT_MATH2(fmod);
-ALTRT_MATH2(pow);
-ALTRT_MATH2(copysign);
 double fma(double, double, double);
 float fmaf(float, float, float);
 int abs(int);
