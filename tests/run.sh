@@ -18,6 +18,11 @@ for option; do
 done
 
 sh third_party/install.sh $tools
+if nvrtc=$(sh third_party/nvrtc.sh); then
+  [ -z "$nvrtc" ] || export ALTRT_NVRTC="$nvrtc"
+else
+  echo "Tests that need NVRTC are skipped."
+fi
 
 # build FOLDER CMAKE-OPTION...
 build() {

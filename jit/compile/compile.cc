@@ -7,6 +7,7 @@
 #include "jit/compile/provide.h"
 #include "jit/compile/stage_loops.h"
 #include "jit/cpu/cpu.h"
+#include "jit/gpu/gpu.h"
 #include "jit/loop/lower.h"
 
 namespace altrt::jit {
@@ -49,7 +50,7 @@ CompiledGroup compile(const Computation& c, const GroupDecision& decision, const
     LoweredKernel& kernel = lowered.kernels[i];
     kernel.nest.name = symbol_prefix + "_" + std::to_string(i);
     CompiledKernel compiled;
-    compiled.object = cpu::compile(kernel.nest, target);
+    compiled.object = target.is_gpu() ? gpu::compile(kernel.nest, target) : cpu::compile(kernel.nest, target);
     compiled.arguments = kernel.arguments;
     compiled.tasks = kernel.nest.tasks();
     for (const ParallelLoop& loop : kernel.nest.parallel) {
@@ -88,12 +89,15 @@ std::string inspect(const Computation& c, const GroupDecision& decision, const T
   for (const LoweredKernel& kernel : lowered.kernels) {
     if (stage == "nests") {
       text += to_string(kernel.nest);
-    } else if (stage == "llvm") {
+    } else if (stage == "cuda" && target.is_gpu()) {
+      text += gpu::cuda_source(kernel.nest, target);
+    } else if (stage == "llvm" && !target.is_gpu()) {
       text += cpu::llvm_ir(kernel.nest, target);
-    } else if (stage == "asm") {
+    } else if (stage == "asm" && !target.is_gpu()) {
       text += cpu::assembly(kernel.nest, target);
     } else {
-      throw Error(ErrorCode::invalid_argument, "inspect: no stage '" + stage + "' (nests, llvm, asm)");
+      throw Error(ErrorCode::invalid_argument,
+                  "inspect: no stage '" + stage + "' (nests, " + (target.is_gpu() ? "cuda)" : "llvm, asm)"));
     }
     text += "\n";
   }

@@ -35,7 +35,7 @@ struct CompiledGroup {
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
                       const std::string& symbol_prefix, MathMode math = MathMode::expanded);
 
-/// The same, stopping after a stage, as text: "nests", "llvm", "asm".
+/// The same, stopping after a stage, as text: "nests", and "llvm" and "asm" for CPUs, "cuda" for GPUs.
 std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,
                     const std::string& stage);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "jit/compile/gpu_templates.h"
 #include "jit/compile/templates.h"
 
 namespace altrt::jit {
@@ -32,6 +33,7 @@ bool has_winograd_template(const Computation& c, const Layouts& layouts) {
 }  // namespace
 
 Schedule default_schedule(const Computation& c, const Layouts& layouts, const Target& target) {
+  if (target.is_gpu()) return gpu_schedule(c, layouts, target);
   Schedule schedule;
   if (has_winograd_template(c, layouts)) {
     return schedule_winograd(c, layouts, target, default_winograd(c, layouts, target));
@@ -44,6 +46,7 @@ Schedule default_schedule(const Computation& c, const Layouts& layouts, const Ta
 }
 
 Layouts default_layouts(const Computation& c, const Target& target, const FixedLayouts& fixed) {
+  if (target.is_gpu()) return gpu_layouts(c, fixed);
   Layouts layouts = fixed;
   if (has_winograd_template(c, layouts)) {
     layout_winograd(c, default_winograd(c, layouts, target), layouts);
@@ -65,7 +68,7 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
 
 GroupDecision default_decision(const Computation& c, const Target& target, const FixedLayouts& fixed) {
   GroupDecision decision;
-  decision.algorithm = default_algorithm(c);
+  decision.algorithm = target.is_gpu() ? gpu_algorithm(c, target) : default_algorithm(c);
   const Computation changed = apply_algorithm(c, decision.algorithm);
   decision.layouts = default_layouts(changed, target, fixed);
   decision.schedule = default_schedule(changed, decision.layouts, target);

@@ -89,6 +89,8 @@ Value* Codegen::compute(const Expr& e) {
     }
     case ExprKind::table:
       return table(*e);
+    case ExprKind::shuffle:
+      fail("a shuffle exists on GPUs only");
     case ExprKind::state:
     case ExprKind::other:
       fail("a reduction state outside its stage");

@@ -10,12 +10,20 @@ std::vector<std::string> algorithms(const Computation& c) {
   std::vector<std::string> names{"direct"};
   if (winograd_fits(c)) names.insert(names.end(), {"winograd2", "winograd4"});
   if (phases_fit(c)) names.push_back("phases");
+  if (gemm_fits(c)) names.insert(names.end(), {"gemm", "gemm2", "gemm4", "gemm8", "gemm16", "gemm32"});
   return names;
 }
 
 std::string default_algorithm(const Computation& c) { return phases_fit(c) ? "phases" : "direct"; }
 
-bool is_direct(const std::string& algorithm) { return algorithm == "direct" || algorithm == "phases"; }
+int gemm_parts(const std::string& algorithm) {
+  if (algorithm.rfind("gemm", 0) != 0) return 0;
+  return algorithm.size() == 4 ? 1 : std::stoi(algorithm.substr(4));
+}
+
+bool is_direct(const std::string& algorithm) {
+  return algorithm == "direct" || algorithm == "phases" || gemm_parts(algorithm) > 0;
+}
 
 Computation apply_algorithm(const Computation& c, const std::string& algorithm) {
   const std::vector<std::string> names = algorithms(c);
@@ -28,6 +36,7 @@ Computation apply_algorithm(const Computation& c, const std::string& algorithm) 
   if (algorithm == "winograd2") return winograd(c, 2);
   if (algorithm == "winograd4") return winograd(c, 4);
   if (algorithm == "phases") return phases(c);
+  if (const int parts = gemm_parts(algorithm)) return gemm(c, parts);
   return c;
 }
 

@@ -198,6 +198,7 @@ bool Analyzer::compute_opaque(const Expr& e) {
   switch (e->kind) {
     case ExprKind::access:
     case ExprKind::call:
+    case ExprKind::shuffle:
     case ExprKind::bitcast:
     case ExprKind::shift_left:
     case ExprKind::shift_right:

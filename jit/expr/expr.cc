@@ -359,6 +359,16 @@ Expr numbered(ExprKind kind, int index, DataType type) {
 Expr state(int index, DataType type) { return numbered(ExprKind::state, index, type); }
 Expr other(int index, DataType type) { return numbered(ExprKind::other, index, type); }
 
+Expr shuffle_down(const Expr& a, int distance) {
+  if (!is_number(a) || size_of(a->type) < 4) fail("shuffle of a type other than f32, f64, i32 and i64");
+  ExprNode n;
+  n.kind = ExprKind::shuffle;
+  n.type = a->type;
+  n.id = distance;
+  n.args = {a};
+  return finish(std::move(n));
+}
+
 Expr table(std::shared_ptr<const std::vector<double>> values, DataType type, const Expr& index) {
   require_type("table index", index, DataType::i64);
   if (!values || values->empty()) fail("a constant table without values");

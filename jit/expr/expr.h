@@ -55,11 +55,12 @@ enum class ExprKind : uint8_t {
   tanh,
   erf,
   sigmoid,
-  call,    // helper function `name` from the fixed table in math.h (pow, sin, ...): scalar, same code everywhere
-  access,  // element `args` of tensor (Computation) or buffer (nest) number `id`
-  state,   // reduction state value number `id` of the enclosing stage
-  other,   // in StateValue::combine: the second partial state's value number `id`
-  table    // constant table `table`, at one integer index that must lie inside
+  call,     // helper function `name` from the fixed table in math.h (pow, sin, ...): scalar, same code everywhere
+  access,   // element `args` of tensor (Computation) or buffer (nest) number `id`
+  state,    // reduction state value number `id` of the enclosing stage
+  other,    // in StateValue::combine: the second partial state's value number `id`
+  shuffle,  // in nests for GPUs: the argument as the thread `id` places up in the warp has it; all threads take part
+  table     // constant table `table`, at one integer index that must lie inside
 };
 
 class Expr;
@@ -136,6 +137,7 @@ Expr call(const std::string& function, DataType type, Exprs args);
 Expr access(int tensor, DataType type, Exprs indices);
 Expr state(int index, DataType type);
 Expr other(int index, DataType type);
+Expr shuffle_down(const Expr& a, int distance);
 Expr table(std::shared_ptr<const std::vector<double>> values, DataType type, const Expr& index);
 /// A node like `e` with other arguments (through the makers, so that folding happens again).
 Expr with_args(const Expr& e, Exprs args);

@@ -208,6 +208,8 @@ class Printer {
         return "other" + std::to_string(n.id);
       case ExprKind::table:
         return table_text(n);
+      case ExprKind::shuffle:
+        return "shuffle_down(" + list(n.args) + ", " + std::to_string(n.id) + ")";
       default:
         return std::string(function_name(n.kind)) + "(" + list(n.args) + ")";
     }

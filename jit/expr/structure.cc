@@ -70,6 +70,8 @@ Expr with_args(const Expr& e, Exprs args) {
       return access(e->id, e->type, std::move(args));
     case ExprKind::table:
       return table(e->table, e->type, args[0]);
+    case ExprKind::shuffle:
+      return shuffle_down(args[0], e->id);
     default:
       return unary(e->kind, args[0]);
   }

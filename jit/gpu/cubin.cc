@@ -12,7 +12,7 @@ namespace altrt::jit::gpu {
 namespace {
 
 constexpr uint8_t kSizedValue = 4;  // attribute format: two bytes of size, then as many bytes
-constexpr uint8_t kFrameSize = 0x11;
+constexpr uint8_t kFrameSize = 0x11, kRegisterCount = 0x2f;
 
 class Reader {
  public:
@@ -65,13 +65,14 @@ uint32_t symbol_number(const Reader& file, const std::vector<Elf64_Shdr>& sectio
   return 0;
 }
 
-int64_t frame_size(std::span<const uint8_t> info, uint32_t symbol) {
+/// What the attributes of that kind say about the symbol; 0 where they say nothing.
+uint32_t figure(std::span<const uint8_t> info, uint8_t kind, uint32_t symbol) {
   struct Attribute {
     uint8_t format, kind;
     uint16_t size;
   };
-  struct Frame {
-    uint32_t symbol, bytes;
+  struct Figure {
+    uint32_t symbol, value;
   };
   const Reader reader(info);
   for (uint64_t at = 0;;) {
@@ -79,8 +80,8 @@ int64_t frame_size(std::span<const uint8_t> info, uint32_t symbol) {
     if (!attribute) return 0;
     at += sizeof(Attribute);
     if (attribute->format != kSizedValue) continue;
-    const auto frame = reader.read<Frame>(at);
-    if (attribute->kind == kFrameSize && frame && frame->symbol == symbol) return frame->bytes;
+    const auto found = reader.read<Figure>(at);
+    if (attribute->kind == kind && found && found->symbol == symbol) return found->value;
     at += attribute->size;
   }
 }
@@ -94,21 +95,19 @@ std::optional<CubinUse> cubin_use(std::span<const uint8_t> bytes, const std::str
   const std::vector<Elf64_Shdr> sections = sections_of(file, *header);
   if (header->e_shstrndx >= sections.size()) return std::nullopt;
   const Elf64_Shdr& names = sections[header->e_shstrndx];
-  std::optional<CubinUse> use;
-  int64_t frame = 0;
+  const uint32_t symbol = symbol_number(file, sections, entry);
+  CubinUse use;
   for (const Elf64_Shdr& section : sections) {
     const std::string_view name = text_at(file.part(names.sh_offset, names.sh_size), section.sh_name);
     if (name == ".text." + entry) {
-      use.emplace();
-      use->code_bytes = static_cast<int64_t>(section.sh_size);
-      use->registers = static_cast<int>(section.sh_info >> 24);
+      use.code_bytes = static_cast<int64_t>(section.sh_size);
     } else if (name == ".nv.info") {
       const auto info = file.part(section.sh_offset, section.sh_size);
-      frame = frame_size(info, symbol_number(file, sections, entry));
+      use.frame_bytes = figure(info, kFrameSize, symbol);
+      use.registers = static_cast<int>(figure(info, kRegisterCount, symbol));
     }
   }
-  if (use) use->frame_bytes = frame;
-  return use;
+  return use.code_bytes > 0 ? std::optional(use) : std::nullopt;
 }
 
 }  // namespace altrt::jit::gpu

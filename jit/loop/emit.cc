@@ -4,6 +4,8 @@
 
 #include <altrt/error.h>
 
+#include "jit/loop/barriers.h"
+
 namespace altrt::jit {
 
 Stmts concatenate(Stmts a, Stmts b) {
@@ -120,6 +122,26 @@ Exprs StageEmitter::store_index(size_t r, const BodyValues& values, const LoopSc
   return index;
 }
 
+/// What masked splits ask for that no loop has tested.
+std::vector<Expr> StageEmitter::open_masks(const LoopScope& scope) const {
+  std::vector<Expr> conditions;
+  for (const auto& [source, split] : loops_.splits) {
+    if (split.tail != Tail::mask || split.reduction || scope.guarded.count(source)) continue;
+    if (!loops_.is_settled(source, scope) || loops_.extent_at(source, scope) % split.factor == 0) continue;
+    conditions.push_back(scope.simplify(lt(loops_.value(source, scope), Expr(loops_.extent_at(source, scope)))));
+  }
+  return conditions;
+}
+
+/// What all threads can see is stored by one where no loop of the stage runs over them.
+Stmts StageEmitter::for_one_thread(Stmts body, int buffer) const {
+  const Scope scope = context_.nest.buffers[static_cast<size_t>(buffer)].scope;
+  const Loop* bound = loops_.bound();
+  if (!context_.has_threads || (scope != Scope::argument && scope != Scope::group) || (bound && !bound->reduction))
+    return body;
+  return {make_loop(stage_.name + ".one", LoopKind::thread, Expr(1), std::move(body))};
+}
+
 /// Results of one point into every output. A point past the end of a tensor is stored only where its layout has room
 /// for it.
 Stmts StageEmitter::store_results(const Place& place, const Exprs& states) {
@@ -128,7 +150,8 @@ Stmts StageEmitter::store_results(const Place& place, const Exprs& states) {
   Stmts stmts;
   for (size_t r = 0; r < targets_.size(); ++r) {
     Place here = place;
-    std::vector<Expr> conditions;
+    std::vector<Expr> conditions = open_masks(here.scope);
+    if (!conditions.empty()) here.scope.assume(conjunction(conditions));
     Exprs index = store_index(r, values, here.scope, rewriter(here), conditions);
     std::erase_if(conditions, [](const Expr& e) { return e.is_int(1); });
     if (!conditions.empty()) here.scope.assume(conjunction(conditions));
@@ -140,7 +163,7 @@ Stmts StageEmitter::store_results(const Place& place, const Exprs& states) {
     Stmts stores{store(targets_[r].buffer, index, rewriter(here).rewrite(stage_.results[r], values))};
     if (!restated.is_int(1)) stores = {if_then(restated, std::move(stores))};
     if (!conditions.empty()) stores = {if_then(conjunction(conditions), std::move(stores))};
-    stmts = concatenate(std::move(stmts), std::move(stores));
+    stmts = concatenate(std::move(stmts), for_one_thread(std::move(stores), targets_[r].buffer));
   }
   return stmts;
 }
@@ -209,6 +232,16 @@ void bind_arguments(const Prepared& group, int root, const std::vector<int>& arg
   }
 }
 
+/// Some stage that is computed in the kernel of `root` has a bound loop.
+bool binds_threads(const Prepared& group, int root) {
+  for (size_t i = 0; i < group.placements.size(); ++i) {
+    int stage = static_cast<int>(i);
+    while (group.placement(stage).at >= 0) stage = group.placement(stage).at;
+    if (stage == root && has_bound_loop(group.schedules[i])) return true;
+  }
+  return false;
+}
+
 /// Run-time sizes that the group's tensors name.
 void add_sizes(const Prepared& group, Nest& nest) {
   const auto look = [&](const Extent& extent) {
@@ -228,7 +261,7 @@ LoweredKernel emit_kernel(const Prepared& group, int root) {
   const Stage& stage = group.stage(root);
   LoweredKernel kernel;
   kernel.arguments = kernel_arguments(group, root);
-  NestContext context{group, {}};
+  NestContext context{group, {}, binds_threads(group, root)};
   context.nest.name = group.computation.name + "." + stage.name;
   Place place;
   bind_arguments(group, root, kernel.arguments, context.nest, place);
@@ -244,6 +277,7 @@ LoweredKernel emit_kernel(const Prepared& group, int root) {
   for (int tensor : stage.outputs) targets.push_back(place.storages.at(tensor));
   StageEmitter emitter(context, root, std::move(loops), std::move(targets));
   context.nest.body = emitter.emit(place);
+  if (context.has_threads) insert_barriers(context.nest);
   kernel.nest = std::move(context.nest);
   return kernel;
 }

@@ -19,9 +19,10 @@ using Stmts = std::vector<Stmt>;
 struct NestContext {
   const Prepared& group;
   Nest nest;
+  bool has_threads = false;  // some stage of the kernel has a bound loop
 
-  /// A thread- or register-scope buffer; one with the same name, type and shape is used again (their lives never
-  /// overlap).
+  /// A thread-, group- or register-scope buffer; one with the same name, type and shape is used again (their lives
+  /// never overlap).
   int local_buffer(const std::string& name, DataType type, const std::vector<int64_t>& shape, Scope scope);
 };
 
@@ -30,6 +31,8 @@ struct Place {
   LoopScope scope;
   Storages storages;
   Storages held;  // storage allocated at an outer loop for stages that are computed further in: nobody may read it yet
+  std::string thread;   // variable of the thread loop around; empty if there is none
+  int64_t threads = 1;  // its extent
 };
 
 /// Reduction state while it is being accumulated: one buffer per state value, indexed by loops (and a lane).
@@ -72,6 +75,7 @@ class StageEmitter {
   Stmts enter(const Walk& walk, size_t i, Place place, const Loop& loop, int64_t first, const Extent& extent);
   Stmts entered(const Walk& walk, size_t i, const Place& place);
   bool guards(const Walk& walk, const Loop& loop, const SplitRecord& split, const LoopScope& scope) const;
+  bool is_deferred(const Loop& loop, const SplitRecord& split) const;
 
   // produce.cc
   Stmts with_producers(const Walk& walk, size_t i, const Place& place);
@@ -79,7 +83,8 @@ class StageEmitter {
   std::map<int, Region> infer_regions(size_t position, const Place& place) const;
   Stmts produce(int producer, const Region& region, const Place& place, const std::vector<Storage>& targets,
                 bool partial);
-  std::vector<Storage> allocate_region(int producer, const Region& region);
+  bool is_shared(int producer, const Place& place) const;
+  std::vector<Storage> allocate_region(int producer, const Region& region, Scope scope);
   StageSchedule copy_schedule(int producer, const Region& region, const Place& place) const;
 
   // reduce.cc
@@ -93,6 +98,10 @@ class StageEmitter {
   Stmts copy(const Cells& to, const Cells& from, const Place& place);
   Stmts update(const Cells& cells, const Place& place);
   Stmts combine_lanes(const Cells& cells, const Place& place);
+  Stmts combine_threads(const Cells& cells, const Place& place, int64_t threads);
+  Stmts combine_warps(const Cells& cells, const Place& place, int64_t lanes);
+  Stmts combine_with(const Cells& cells, const Exprs& index, const Exprs& others, const Place& place);
+  std::vector<int> shuffle_buffers(const Cells& cells);
   Stmts assign(const std::vector<int>& buffers, const Exprs& index, const Exprs& values,
                const std::vector<int>& temporaries, const Exprs& temporary_index);
   Exprs read_cells(const Cells& cells, const Exprs& index) const;
@@ -105,6 +114,8 @@ class StageEmitter {
                     std::vector<Expr>& conditions) const;
   BodyValues body_values(const LoopScope& scope) const;
   Stmt store(int buffer, Exprs indices, Expr value) const;
+  std::vector<Expr> open_masks(const LoopScope& scope) const;
+  Stmts for_one_thread(Stmts body, int buffer) const;
   BodyRewriter rewriter(const Place& place) const;
 
   NestContext& context_;

@@ -123,6 +123,12 @@ size_t StageLoops::position(const std::string& loop) const {
   return i;
 }
 
+const Loop* StageLoops::bound() const {
+  const auto found =
+      std::find_if(order.begin(), order.end(), [](const Loop& loop) { return loop.kind == LoopKind::thread; });
+  return found == order.end() ? nullptr : &*found;
+}
+
 std::vector<std::string> StageLoops::reduction_loops() const {
   std::vector<std::string> names;
   for (const Loop& loop : order)
@@ -158,6 +164,7 @@ class Builder {
         return reorder(step);
       case LoopStepKind::vectorize:
       case LoopStepKind::unroll:
+      case LoopStepKind::bind:
         return expand(step);
       case LoopStepKind::parallel:
         find(step.loop).parallel = true;
@@ -180,8 +187,9 @@ class Builder {
       if (!is_root) fail("parallel loop " + loop.name + " of a stage that is computed at another's loop");
       if (i > 0 && !loops_.order[i - 1].parallel) fail("parallel loop " + loop.name + " is not outermost");
       if (loop.reduction) fail("parallel loop " + loop.name + " is a reduction");
-      if (loop.kind != LoopKind::serial) fail("parallel loop " + loop.name + " is unrolled or vectorised too");
+      if (loop.kind != LoopKind::serial) fail("parallel loop " + loop.name + " is unrolled, vectorised or bound too");
     }
+    check_bound();
     for (const auto& [source, split] : loops_.splits) {
       if (variants(split.inner).size() < 2) continue;
       for (size_t i = first_of(split.inner); i < loops_.order.size(); ++i)
@@ -201,6 +209,19 @@ class Builder {
     return loops_.order[i];
   }
 
+  /// A block has as many threads from beginning to end.
+  void check_bound() const {
+    const Loop* bound = loops_.bound();
+    if (!bound) return;
+    if (variants(bound->name).size() > 1) fail("bound loop " + bound->name + " has blocks of different sizes");
+    bool in_reduction = false;
+    for (const Loop& loop : loops_.order) {
+      in_reduction = in_reduction || loop.reduction;
+      if (loop.reduction || loop.is_expanded() || !in_reduction) continue;
+      if (&loop == bound || bound->reduction) fail("loop " + loop.name + " runs inside a reduction");
+    }
+  }
+
   std::string names() const {
     std::string text;
     for (const Loop& loop : loops_.order) text += (text.empty() ? "" : " ") + loop.name;
@@ -209,7 +230,7 @@ class Builder {
 
   void require_plain(const Loop& loop) const {
     if (loop.kind != LoopKind::serial || loop.parallel)
-      fail("loop " + loop.name + " is parallel, unrolled or vectorised already");
+      fail("loop " + loop.name + " is parallel, unrolled, vectorised or bound already");
     if (loop.extent.is_symbolic()) fail("loop " + loop.name + " has a run-time extent");
   }
 
@@ -315,8 +336,11 @@ class Builder {
   void expand(const LoopStep& step) {
     Loop& loop = find(step.loop);
     if (loop.extent.is_symbolic()) fail("loop " + loop.name + " has a run-time extent");
-    if (loop.kind != LoopKind::serial) fail("loop " + loop.name + " is unrolled or vectorised already");
-    loop.kind = step.kind == LoopStepKind::unroll ? LoopKind::unrolled : LoopKind::vector;
+    if (loop.kind != LoopKind::serial) fail("loop " + loop.name + " is unrolled, vectorised or bound already");
+    if (step.kind == LoopStepKind::bind && loops_.bound()) fail("loop " + loops_.bound()->name + " is bound already");
+    loop.kind = step.kind == LoopStepKind::unroll ? LoopKind::unrolled
+                : step.kind == LoopStepKind::bind ? LoopKind::thread
+                                                  : LoopKind::vector;
   }
 
   /// Loops of one iteration inside a vector loop are no loops: they go just outside it.

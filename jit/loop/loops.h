@@ -32,7 +32,10 @@ struct Loop {
   bool reduction = false;
 
   /// Replaced by copies or lanes when code is made, so that an index over it can be constant.
-  bool is_expanded() const { return kind != LoopKind::serial || (!extent.is_symbolic() && extent.bound == 1); }
+  bool is_expanded() const {
+    if (kind == LoopKind::thread) return false;
+    return kind != LoopKind::serial || (!extent.is_symbolic() && extent.bound == 1);
+  }
 };
 
 /// A run of blocks of a split that have the same size: the source is stride * outer + base + inner.
@@ -89,6 +92,7 @@ struct StageLoops {
   /// The value of `loop` depends on that of the final loop `name`.
   bool depends(const std::string& loop, const std::string& name) const;
   size_t position(const std::string& loop) const;    // order.size() if absent
+  const Loop* bound() const;                         // the loop over threads; null if there is none
   std::vector<std::string> reduction_loops() const;  // names of all reduction loops
 };
 

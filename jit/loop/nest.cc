@@ -302,6 +302,27 @@ int64_t Nest::tasks(const std::vector<int64_t>& run_time_sizes) const {
   return count;
 }
 
+namespace {
+
+int64_t most_threads(const std::vector<Stmt>& body) {
+  int64_t most = 1;
+  for (const Stmt& stmt : body) {
+    const bool binds = stmt.kind == StmtKind::loop && stmt.loop == LoopKind::thread && stmt.extent.is_int();
+    most = std::max({most, binds ? stmt.extent->int_value : 1, most_threads(stmt.body), most_threads(stmt.otherwise)});
+  }
+  return most;
+}
+
+}  // namespace
+
+int64_t Nest::threads() const { return most_threads(body); }
+
+int64_t Nest::group_bytes() const {
+  int64_t bytes = 0;
+  for (const Buffer& b : buffers) bytes += b.scope == Scope::group ? aligned_bytes(b) : 0;
+  return bytes;
+}
+
 int64_t Nest::workspace_bytes() const { return workspace_offset(static_cast<int>(buffers.size())); }
 
 int64_t Nest::workspace_offset(int buffer) const {

@@ -13,7 +13,7 @@ namespace altrt::jit {
 enum class Scope : uint8_t {
   argument,      // memory handed in: buffers[argument]
   thread,        // a slice of the workspace handed in, one per calling thread
-  group,         // GPU shared memory
+  group,         // GPU: shared memory of a block
   register_tile  // SSA values: every index is a constant once unrolled and vector loops are replaced
 };
 
@@ -62,6 +62,9 @@ struct ParallelLoop {
   Extent extent;
 };
 
+/// Where a nest has thread loops, all threads of a block walk the whole body; thread loops tell them apart. Buffers in
+/// register and thread scope are each thread's own, wherever they are allocated; those in group scope are the block's.
+///
 /// In value expressions, access(b, ...) reads buffer number b of the nest. Inside a vector loop everything is evaluated
 /// for all its iterations at once, in lane order for stores; a vector loop's body holds no loop.
 struct Nest {
@@ -74,6 +77,9 @@ struct Nest {
   std::vector<int64_t> size_bounds;  // their largest values; loops over them run at least once
 
   int64_t tasks(const std::vector<int64_t>& run_time_sizes = {}) const;
+  /// Of a block: the largest extent of a thread loop; 1 where there is none.
+  int64_t threads() const;
+  int64_t group_bytes() const;      // of all group-scope buffers
   int64_t workspace_bytes() const;  // per thread: thread-scope buffers at 64-byte aligned offsets in declaration order
   int64_t workspace_offset(int buffer) const;
 };
@@ -84,7 +90,9 @@ std::string to_string(const Nest& nest);
 std::string to_string(const Nest& nest, const Stmt& stmt);
 /// Proves, with interval analysis under the enclosing loops, lets and conditions: every index within its buffer's
 /// extent (accesses in a select only under its condition), register indices constant after unrolling, no nested loop in
-/// a vector loop, arguments that are not `written` are never stored to. Error(internal) names the statement.
+/// a vector loop, arguments that are not `written` are never stored to. Where there are threads: what all of them can
+/// see is stored in thread loops only, a thread loop inside another does not look at that one's thread, and barriers
+/// and shuffles are reached by all threads. Error(internal) names the statement.
 void verify(const Nest& nest);
 /// Number of vector (or scalar) instructions when unrolled: largest straight-line block and total. For refusing code
 /// before LLVM sees it.

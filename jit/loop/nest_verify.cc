@@ -13,7 +13,7 @@ namespace {
 
 class Verifier {
  public:
-  explicit Verifier(const Nest& nest) : nest_(nest) {}
+  explicit Verifier(const Nest& nest) : nest_(nest), threads_(nest.threads()) {}
 
   void verify() {
     check_buffers();
@@ -74,16 +74,11 @@ class Verifier {
       case StmtKind::store:
         if (buffer(stmt.buffer).scope == Scope::argument && !buffer(stmt.buffer).written)
           fail("store to a read-only argument");
+        check_sharing(stmt);
         check_access(stmt.buffer, stmt.value->type, stmt.indices, analyzer);
         return check_value(stmt.value, analyzer);
       case StmtKind::if_then:
-        check_value(stmt.value, analyzer);
-        facts_.push_back(stmt.value);
-        walk(stmt.body, analyzer.assume(stmt.value), depth + 1);
-        facts_.back() = logical_not(stmt.value);
-        if (!stmt.otherwise.empty()) walk(stmt.otherwise, analyzer.assume(stmt.value, false), depth + 1);
-        facts_.pop_back();
-        return;
+        return check_condition(stmt, analyzer, depth);
       case StmtKind::allocate:
         if (buffer(stmt.buffer).scope == Scope::argument) fail("allocation of an argument");
         if (in_vector_) fail("allocation in a vector loop");
@@ -92,8 +87,33 @@ class Verifier {
         live_.erase(stmt.buffer);
         return;
       case StmtKind::barrier:
+        if (apart_ > 0) fail("a barrier that not all threads reach");
         return;
     }
+  }
+
+  void check_condition(const Stmt& stmt, Analyzer& analyzer, int depth) {
+    check_value(stmt.value, analyzer);
+    const bool apart = !thread_.empty() && uses_variable(stmt.value, thread_);
+    apart_ += apart ? 1 : 0;
+    facts_.push_back(stmt.value);
+    walk(stmt.body, analyzer.assume(stmt.value), depth + 1);
+    facts_.back() = logical_not(stmt.value);
+    if (!stmt.otherwise.empty()) walk(stmt.otherwise, analyzer.assume(stmt.value, false), depth + 1);
+    facts_.pop_back();
+    apart_ -= apart ? 1 : 0;
+  }
+
+  /// Of what other threads can see, one thread stores each element; a shuffle's threads are all there.
+  void check_sharing(const Stmt& stmt) const {
+    const Scope scope = buffer(stmt.buffer).scope;
+    const bool visible = scope == Scope::argument || scope == Scope::group;
+    if (threads_ > 1 && visible && thread_.empty()) fail("all threads store to " + buffer(stmt.buffer).name);
+    int shuffles = 0;
+    visit(stmt.value, [&](const Expr& e) { shuffles += e.is(ExprKind::shuffle) ? 1 : 0; });
+    if (shuffles == 0) return;
+    if (!stmt.value.is(ExprKind::shuffle) || shuffles > 1 || visible) fail("a shuffle is no statement of its own");
+    if (apart_ > 0 || in_vector_ || threads_ % 32 != 0) fail("a shuffle that not all threads of a warp reach");
   }
 
   void check_loop(const Stmt& stmt, Analyzer& analyzer, int depth) {
@@ -112,6 +132,14 @@ class Verifier {
     }
     if (bound < 1) fail("extent below 1");
     Ranges ranges = analyzer.ranges();
+    const std::string outer_thread = thread_;
+    const bool binds = stmt.loop == LoopKind::thread, apart = binds && bound < threads_;
+    if (binds && !thread_.empty()) {
+      if (apart_ > 0) fail("thread loop inside a part of the threads");
+      ranges.erase(thread_);  // its values are not to be mixed up with this loop's
+    }
+    if (binds) thread_ = stmt.name;
+    apart_ += apart ? 1 : 0;
     ranges[stmt.name] = {0, bound - 1};
     const bool expands = stmt.loop == LoopKind::vector || stmt.loop == LoopKind::unrolled;
     if (expands) expanded_.insert(stmt.name);
@@ -119,6 +147,8 @@ class Verifier {
     walk(stmt.body, Analyzer(ranges, facts_), depth + 1);
     in_vector_ = false;
     expanded_.erase(stmt.name);
+    thread_ = outer_thread;
+    apart_ -= apart ? 1 : 0;
   }
 
   void check_value(const Expr& e, Analyzer& analyzer) {
@@ -177,6 +207,9 @@ class Verifier {
   std::set<std::string> expanded_;
   Facts facts_;
   bool in_vector_ = false;
+  const int64_t threads_;
+  std::string thread_;  // variable of the innermost thread loop around
+  int apart_ = 0;       // parts around that only some of the threads run
 };
 
 }  // namespace

@@ -22,6 +22,14 @@ std::vector<int> StageEmitter::stages_inside(size_t position) const {
   return stages;
 }
 
+/// Whether the stage's region is computed by all threads of the block together, in group scope; each thread has one of
+/// its own otherwise.
+bool StageEmitter::is_shared(int producer, const Place& place) const {
+  if (!context_.has_threads) return false;
+  const auto number = static_cast<size_t>(producer);
+  return place.thread.empty() || group_.copies[number] || has_bound_loop(group_.schedules[number]);
+}
+
 /// Regions of all stages inside, as seen from the loop at `position` that has just been entered.
 std::map<int, Region> StageEmitter::infer_regions(size_t position, const Place& place) const {
   const std::vector<int> inside = stages_inside(position);
@@ -29,14 +37,17 @@ std::map<int, Region> StageEmitter::infer_regions(size_t position, const Place& 
   std::map<int, Region> regions;
   for (size_t i = inside.size(); i-- > 0;) {
     const int producer = inside[i];
+    std::vector<std::pair<int, AxisView>> seen = readers;
+    if (!place.thread.empty() && is_shared(producer, place))
+      for (auto& reader : seen) reader.second.inner[place.thread] = {0, place.threads - 1};
     regions[producer] =
-        infer_region(group_.computation, producer, readers, group_.has_border(producer), place.scope.analyzer());
+        infer_region(group_.computation, producer, seen, group_.has_border(producer), place.scope.analyzer());
     readers.emplace_back(producer, view_of_region(group_.stage(producer), regions[producer]));
   }
   return regions;
 }
 
-std::vector<Storage> StageEmitter::allocate_region(int producer, const Region& region) {
+std::vector<Storage> StageEmitter::allocate_region(int producer, const Region& region, Scope scope) {
   std::vector<Storage> storages;
   const Stage& stage = group_.stage(producer);
   for (int output : stage.outputs) {
@@ -50,18 +61,29 @@ std::vector<Storage> StageEmitter::allocate_region(int producer, const Region& r
       shape.push_back(extent.bound);
     }
     const TensorDecl& tensor = group_.tensor(output);
-    const int buffer = context_.local_buffer(tensor.name, tensor.type, shape, Scope::thread);
+    const int buffer = context_.local_buffer(tensor.name, tensor.type, shape, scope);
     storages.push_back(Storage{buffer, layout, region.extent, region.base, written, storages.size() > 0});
   }
   return storages;
 }
 
-/// Copies for cache_read: lanes along the region's fastest dimension where the source is contiguous there.
+/// Copies for cache_read: on GPUs all threads take turns; else lanes along the region's fastest dimension where the
+/// source is contiguous there.
 StageSchedule StageEmitter::copy_schedule(int producer, const Region& region, const Place& place) const {
   constexpr int64_t kLanes = 16;
   const Stage& copy = group_.stage(producer);
   const Layout& layout = group_.layouts[static_cast<size_t>(copy.outputs[0])];
   StageSchedule schedule;
+  if (context_.has_threads) {
+    std::vector<std::string> axes;
+    for (const Axis& axis : copy.axes) axes.push_back(axis.name);
+    const std::vector<std::string> loops = physical_names(layout, axes);
+    std::string all = loops[0];
+    for (size_t i = 1; i < loops.size(); ++i) all += "*" + loops[i];
+    if (loops.size() > 1) schedule.fuse(loops);
+    return schedule.split(all, loops_.bound() ? loops_.extents.at(loops_.bound()->name) : 1, Tail::mask)
+        .bind(all + ".1");
+  }
   size_t last = copy.axes.size() - 1;
   for (const LayoutStep& step : layout.steps) last = static_cast<size_t>(step.factors.back());  // a single reorder
   const std::string name = copy.axes[last].name;
@@ -142,7 +164,8 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
   std::vector<int> buffers;
   std::map<int, std::vector<Storage>> targets;
   const auto bind = [&](int producer, Storages& storages) {
-    targets[producer] = allocate_region(producer, regions.at(producer));
+    const Scope scope = is_shared(producer, place) ? Scope::group : Scope::thread;
+    targets[producer] = allocate_region(producer, regions.at(producer), scope);
     // Rows that roll in are stored element by element, without their layout's padding.
     for (Storage& target : targets[producer]) target.elements_only |= &storages == &place.held;
     for (size_t r = 0; r < targets[producer].size(); ++r) {

@@ -34,7 +34,9 @@ Cells StageEmitter::make_cells(const std::vector<size_t>& rest, Scope scope, con
     cells.buffers.push_back(context_.local_buffer(name + suffix, stage_.state[k].type, shape, scope));
   }
   cells.next_update = temporaries(cells, false);
-  if (!cells.lane.empty() && stage_.state[0].combine) cells.next_combine = temporaries(cells, true);
+  const Loop* bound = loops_.bound();
+  const bool combines = !cells.lane.empty() || (bound && bound->reduction);
+  if (combines && stage_.state[0].combine) cells.next_combine = temporaries(cells, true);
   return cells;
 }
 
@@ -162,6 +164,73 @@ Stmts StageEmitter::combine_lanes(const Cells& cells, const Place& place) {
   return stmts;
 }
 
+/// One register per state value for what comes from another thread.
+std::vector<int> StageEmitter::shuffle_buffers(const Cells& cells) {
+  std::vector<int> buffers;
+  for (size_t k = 0; k < cells.buffers.size(); ++k)
+    buffers.push_back(context_.local_buffer(stage_.name + ".from" + std::to_string(k), stage_.state[k].type, {1},
+                                            Scope::register_tile));
+  return buffers;
+}
+
+/// The states become their combination with `others`.
+Stmts StageEmitter::combine_with(const Cells& cells, const Exprs& index, const Exprs& others, const Place& place) {
+  BodyValues values;
+  values.state = read_cells(cells, index);
+  values.other = others;
+  Exprs combined;
+  for (const StateValue& value : stage_.state) combined.push_back(rewriter(place).rewrite(value.combine, values));
+  return assign(cells.buffers, index, combined, cells.next_combine, {Expr(0)});
+}
+
+/// Thread 0 of each `lanes` threads gets the combination of their states, in a fixed order.
+Stmts StageEmitter::combine_warps(const Cells& cells, const Place& place, int64_t lanes) {
+  const Exprs index = index_of(cells, place.scope);
+  const std::vector<int> from = shuffle_buffers(cells);
+  Stmts stmts;
+  for (int64_t distance = lanes / 2; distance > 0; distance /= 2) {
+    Exprs others;
+    for (size_t k = 0; k < from.size(); ++k) {
+      const Expr own = access(cells.buffers[k], stage_.state[k].type, index);
+      stmts.push_back(store(from[k], {Expr(0)}, shuffle_down(own, static_cast<int>(distance))));
+      others.push_back(access(from[k], own->type, {Expr(0)}));
+    }
+    stmts = concatenate(std::move(stmts), combine_with(cells, index, others, place));
+  }
+  return allocate(from, std::move(stmts));
+}
+
+/// Thread 0 of the block gets the combination of all threads' states: within warps, then of the warps' in group scope.
+Stmts StageEmitter::combine_threads(const Cells& cells, const Place& place, int64_t threads) {
+  constexpr int64_t kWarp = 32;
+  const int64_t warps = threads / kWarp;
+  if (threads % kWarp != 0 || (warps & (warps - 1)) != 0 || warps > kWarp)
+    refuse(stage_.name, "bind", "a reduction over " + std::to_string(threads) + " threads, which are no power of two");
+  for (const StateValue& value : stage_.state)
+    if (size_of(value.type) < 4)
+      refuse(stage_.name, "bind", "threads can't exchange states of type " + std::string(to_string(value.type)));
+  Stmts stmts = combine_warps(cells, place, kWarp);
+  if (warps == 1) return stmts;
+  const Exprs index = index_of(cells, place.scope);
+  const std::string name = stage_.name + ".thread";
+  const Expr thread = variable(name);
+  std::vector<int> shared;
+  Stmts share, take;
+  for (size_t k = 0; k < cells.buffers.size(); ++k) {
+    const StateValue& value = stage_.state[k];
+    shared.push_back(
+        context_.local_buffer(stage_.name + ".warps" + std::to_string(k), value.type, {warps}, Scope::group));
+    share.push_back(store(shared[k], {floor_div(thread, kWarp)}, access(cells.buffers[k], value.type, index)));
+    const Expr init = rewriter(place).rewrite(value.init, body_values(place.scope));
+    take.push_back(
+        store(cells.buffers[k], index, select(lt(thread, Expr(warps)), access(shared[k], value.type, {thread}), init)));
+  }
+  share = {if_then(eq(floor_mod(thread, kWarp), Expr(0)), std::move(share))};
+  stmts.push_back(make_loop(name, LoopKind::thread, Expr(threads), std::move(share)));
+  stmts.push_back(make_loop(name, LoopKind::thread, Expr(threads), std::move(take)));
+  return allocate(shared, concatenate(std::move(stmts), combine_warps(cells, place, warps)));
+}
+
 /// The buffers to allocate: cells, and the temporaries that are used.
 std::vector<int> StageEmitter::all_buffers(const Cells& cells, bool updates, bool combines) {
   std::vector<int> buffers = cells.buffers;
@@ -187,6 +256,10 @@ Stmts StageEmitter::open(const std::vector<size_t>& rest, const Place& place) {
     }
     if (loop.reduction && loop.kind == LoopKind::vector) lane = i;
   }
+  const Loop* bound = loops_.bound();
+  const int64_t threads = bound && bound->reduction ? loops_.extents.at(bound->name) : 1;
+  if (threads > 1 && !stage_.state[0].combine)
+    refuse(stage_.name, "bind(" + bound->name + ")", "the reduction's state has no combine");
   if (lane < rest.size() && !stage_.state[0].combine)
     refuse(stage_.name, "vectorize(" + loops_.order[rest[lane]].name + ")", "the reduction's state has no combine");
 
@@ -211,7 +284,7 @@ Stmts StageEmitter::open(const std::vector<size_t>& rest, const Place& place) {
   for (size_t at : rest)
     if (!loops_.order[at].reduction) tile.push_back(at);
   // Long results for a whole tile would be too much straight-line code: the states go to memory first.
-  const bool flush = !has_serial && cells.lane.empty() && is_long_finish(tile, place);
+  const bool flush = !has_serial && cells.lane.empty() && threads == 1 && is_long_finish(tile, place);
   Cells flushed;
   if (flush) {
     flushed = make_cells(rest, Scope::thread, place);
@@ -224,10 +297,11 @@ Stmts StageEmitter::open(const std::vector<size_t>& rest, const Place& place) {
     Place here = p;
     Stmts stmts = cells.lane.empty() ? Stmts() : combine_lanes(cells, p);
     if (!cells.lane.empty()) here.scope.values[cells.lane] = Expr(0);
+    if (threads > 1) stmts = concatenate(std::move(stmts), combine_threads(cells, here, threads));
     return concatenate(std::move(stmts), store_results(here, read_cells(states, index_of(states, here.scope))));
   };
   body = concatenate(std::move(body), walk({tile, Phase::finish, finish, flush}, 0, place));
-  std::vector<int> buffers = all_buffers(cells, updates_here, !cells.lane.empty());
+  std::vector<int> buffers = all_buffers(cells, updates_here, !cells.lane.empty() || threads > 1);
   buffers.insert(buffers.end(), flushed.buffers.begin(), flushed.buffers.end());
   return allocate(buffers, std::move(body));
 }

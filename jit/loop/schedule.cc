@@ -1,5 +1,6 @@
 #include "jit/loop/schedule.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -208,6 +209,11 @@ StageSchedule& StageSchedule::split_reduction(std::string axis, int64_t chunks) 
   step.factor = chunks;
   steps.push_back(std::move(step));
   return *this;
+}
+
+bool has_bound_loop(const StageSchedule& schedule) {
+  return std::any_of(schedule.steps.begin(), schedule.steps.end(),
+                     [](const LoopStep& step) { return step.kind == LoopStepKind::bind; });
 }
 
 const char* to_string(Tail tail) {

@@ -68,6 +68,8 @@ struct StageSchedule {
   bool operator==(const StageSchedule&) const = default;
 };
 
+bool has_bound_loop(const StageSchedule& schedule);
+
 /// By stage name; a stage without an entry runs its initial loops serially.
 struct Schedule {
   std::map<std::string, StageSchedule> stages;

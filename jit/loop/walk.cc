@@ -34,17 +34,27 @@ Stmts StageEmitter::walk(const Walk& w, size_t i, Place place) {
 }
 
 Stmts StageEmitter::enter(const Walk& w, size_t i, Place place, const Loop& loop, int64_t first, const Extent& extent) {
-  const bool single = !extent.is_symbolic() && extent.bound == 1 && !loop.parallel;
+  const bool single = !extent.is_symbolic() && extent.bound == 1 && !loop.parallel && loop.kind != LoopKind::thread;
   if (single) {
     place.scope.values[loop.name] = Expr(first);
     return entered(w, i, place);
   }
   place.scope.add_variable(loop.name, {0, extent.bound - 1});
   place.scope.values[loop.name] = variable(loop.name) + first;
+  if (loop.kind == LoopKind::thread) {
+    place.thread = loop.name;
+    place.threads = extent.bound;
+  }
   Stmts body = entered(w, i, place);
   if (loop.parallel || body.empty()) return body;
   const LoopKind kind = w.rolled && loop.kind == LoopKind::unrolled ? LoopKind::serial : loop.kind;
   return {make_loop(loop.name, kind, extent_expr(extent), std::move(body))};
+}
+
+/// Barriers further inside must be reached by all threads: a predicate that tells them apart is left to the stores.
+bool StageEmitter::is_deferred(const Loop& loop, const SplitRecord& split) const {
+  const Loop* bound = loops_.bound();
+  return bound && loops_.depends(split.source, bound->name) && !stages_inside(loops_.position(loop.name)).empty();
 }
 
 /// Whether the predicate of a masked split is tested on entering `loop`.
@@ -53,9 +63,10 @@ bool StageEmitter::guards(const Walk& w, const Loop& loop, const SplitRecord& sp
   if (!loops_.is_settled(split.source, scope) || loops_.extent_at(split.source, scope) % split.factor == 0)
     return false;
   if (!loops_.depends(split.source, loop.name) || !loops_.is_entered(split.source, scope)) return false;
-  if (w.phase == Phase::cells) return false;
-  if (split.reduction) return loop.kind != LoopKind::vector;  // lanes are selected in the update
-  return w.phase != Phase::update || !loop.is_expanded();     // a tile is computed whole and stored in part
+  if (w.phase == Phase::cells || is_deferred(loop, split)) return false;
+  // Lanes and threads are selected in the update.
+  if (split.reduction) return loop.kind != LoopKind::vector && loop.kind != LoopKind::thread;
+  return w.phase != Phase::update || !loop.is_expanded();  // a tile is computed whole and stored in part
 }
 
 Stmts StageEmitter::entered(const Walk& w, size_t i, const Place& place) {

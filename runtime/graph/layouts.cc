@@ -76,10 +76,13 @@ class Chooser {
   }
 
   Decisions choose() {
-    for (const Group& group : groups_) choose_blocks(group);
-    for (const Group& group : groups_) {
-      want_borders(group);
-      want_row_padding(group);
+    // GPUs: row-major, until measuring says otherwise.
+    if (!target_.is_gpu()) {
+      for (const Group& group : groups_) choose_blocks(group);
+      for (const Group& group : groups_) {
+        want_borders(group);
+        want_row_padding(group);
+      }
     }
     Decisions decisions;
     for (const Group& group : groups_) decisions.push_back(decide(group));

@@ -60,7 +60,7 @@ TEST(Space, RandomPointsPassTheGateOrAreRefused) {
     const Groups groups(one.model, target);
     for (const Task& task : groups.tasks) {
       const jit::Computation& c = *task.computation;
-      Bench bench(exact_data(c, jit::algorithms(c).size() > 1, 5), team);
+      Bench bench(exact_data(c, jit::winograd_fits(c), 5), team);
       Gate gate(c, target, bench, team);
       for (const auto& space : make_spaces(c, task.initial, target, jit::algorithms(c))) {
         for (int i = 0; i < 6; ++i) {

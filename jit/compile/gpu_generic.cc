@@ -1,0 +1,161 @@
+// Maps, reductions and rows on GPUs.
+#include <algorithm>
+#include <set>
+
+#include "jit/compile/gpu_templates.h"
+
+namespace altrt::jit {
+
+namespace {
+
+constexpr int64_t kWarp = 32;
+constexpr int64_t kMostUnrolled = 32;
+
+std::string fuse_all(StageSchedule& s, const std::vector<std::string>& loops) {
+  std::string name = loops[0];
+  for (size_t i = 1; i < loops.size(); ++i) name += "*" + loops[i];
+  if (loops.size() > 1) s.fuse(loops);
+  return name;
+}
+
+/// Whether the stage reads, along its last axis, nothing that is not contiguous or the same.
+bool is_contiguous(const Computation& c, const Stage& stage, const Layouts& layouts) {
+  for (const Expr& e : stage_accesses(stage)) {
+    const AxisStride stride = axis_stride(c, e, stage.axes.back().name, layouts);
+    if (!stride.known || (stride.elements != 0 && stride.elements != 1)) return false;
+  }
+  return !stage.axes.empty();
+}
+
+/// Threads of a block for so many iterations: a power of two, so that reductions can halve them.
+int64_t threads_for(int64_t iterations, int64_t each, int64_t most) {
+  int64_t threads = kWarp;
+  while (threads < most && threads * each < iterations) threads *= 2;
+  return threads;
+}
+
+bool can_cross_threads(const Stage& stage) {
+  return std::all_of(stage.state.begin(), stage.state.end(),
+                     [](const StateValue& v) { return v.combine && size_of(v.type) >= 4; });
+}
+
+}  // namespace
+
+StageSchedule schedule_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts) {
+  constexpr int64_t kThreads = 256, kLanes = 4, kEnough = 1 << 18;
+  StageSchedule s;
+  std::vector<std::string> names;
+  int64_t points = 1, last = 1;
+  for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
+    names.push_back(loop.name);
+    points *= loop.extent;
+    last = loop.extent;
+  }
+  if (names.empty()) return s;
+  std::string all = fuse_all(s, names);
+  if (last % kLanes == 0 && points >= kEnough && is_contiguous(c, stage, layouts)) {
+    s.split(all, kLanes).vectorize(all + ".1");
+    all += ".0";
+    points /= kLanes;
+  }
+  s.split(all, std::min(kThreads, threads_for(points, 1, kThreads)), Tail::mask);
+  return s.parallel(all + ".0").bind(all + ".1");
+}
+
+StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
+                                     const Target& target) {
+  constexpr int64_t kThreads = 128, kMostThreads = 256, kLongReduction = 64;
+  StageSchedule s;
+  std::vector<std::string> spatial, reduce;
+  int64_t points = 1, terms = 1;
+  const std::vector<LoopInfo> loops = stage_loops(c, stage, layouts);
+  for (const LoopInfo& loop : loops) {
+    (loop.reduce ? reduce : spatial).push_back(loop.name);
+    (loop.reduce ? terms : points) *= loop.extent;
+  }
+  const int64_t enough = int64_t{target.multiprocessors} * kThreads;
+  if (points < enough && terms >= kLongReduction && can_cross_threads(stage)) {
+    // One result a block.
+    const std::string all = fuse_all(s, reduce);
+    s.split(all, threads_for(terms, 4, kMostThreads), Tail::mask).bind(all + ".1");
+    for (const std::string& loop : spatial) s.parallel(loop);
+    return s;
+  }
+  // One result a thread; the last reductions without a loop.
+  int64_t unrolled = 1;
+  for (size_t i = loops.size(); i-- > 0 && loops[i].reduce && unrolled * loops[i].extent <= kMostUnrolled;) {
+    unrolled *= loops[i].extent;
+    s.unroll(loops[i].name);
+  }
+  if (spatial.empty()) return s;
+  const std::string all = fuse_all(s, spatial);
+  s.split(all, threads_for(points, int64_t{target.multiprocessors}, kThreads), Tail::mask);
+  return s.parallel(all + ".0").bind(all + ".1");
+}
+
+size_t row_axes(const Computation& c, const Layouts& layouts) {
+  const Stage& root = c.stages.back();
+  if (!root.reduce.empty() || root.axes.empty() || !layout_of(c, root.outputs[0], layouts).is_plain()) return 0;
+  std::set<int> intermediates;
+  for (size_t i = 0; i + 1 < c.stages.size(); ++i) {
+    for (const int output : c.stages[i].outputs) {
+      const bool inside = c.tensors[static_cast<size_t>(output)].role == Role::intermediate;
+      if (!inside || !layout_of(c, output, layouts).is_plain()) return 0;
+      intermediates.insert(output);
+    }
+    if (c.stages[i].reduce.size() > 1) return 0;
+  }
+  // Axes that every intermediate read by the root is indexed with directly.
+  std::set<std::string> shared;
+  for (const Axis& axis : root.axes) shared.insert(axis.name);
+  for (const Expr& e : stage_accesses(root)) {
+    if (!intermediates.count(e->id)) continue;
+    std::set<std::string> here;
+    for (const Expr& index : e->args) {
+      if (index.is(ExprKind::variable)) here.insert(index->name);
+    }
+    std::erase_if(shared, [&](const std::string& axis) { return here.count(axis) == 0; });
+  }
+  size_t prefix = 0;
+  while (prefix < root.axes.size() && shared.count(root.axes[prefix].name)) ++prefix;
+  return prefix == shared.size() && prefix < root.axes.size() ? prefix : 0;
+}
+
+bool schedule_gpu_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule) {
+  constexpr int64_t kEach = 4, kMostThreads = 256;
+  const size_t prefix = row_axes(c, layouts);
+  if (prefix == 0) return false;
+  const Stage& root = c.stages.back();
+  int64_t length = 1, bytes = 0;
+  for (size_t i = prefix; i < root.axes.size(); ++i) length *= root.axes[i].extent.bound;
+  for (const Stage& stage : c.stages) {
+    if (!stage.reduce.empty() && !can_cross_threads(stage)) return false;
+    for (const int output : stage.outputs) {
+      const TensorDecl& tensor = c.tensors[static_cast<size_t>(output)];
+      int64_t elements = 1;
+      for (size_t d = prefix; d < tensor.shape.size(); ++d) elements *= tensor.shape[d].bound;
+      if (&stage != &root) bytes += elements * static_cast<int64_t>(size_of(tensor.type));
+    }
+  }
+  if (bytes > target.group_bytes / 2) return false;
+  const int64_t threads = threads_for(length, kEach, kMostThreads);
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const Stage& stage = c.stages[i];
+    StageSchedule& s = schedule[stage.name];
+    std::vector<std::string> reduce, own;
+    for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
+      if (loop.reduce) reduce.push_back(loop.name);
+    }
+    for (size_t a = prefix; a < stage.axes.size(); ++a) own.push_back(stage.axes[a].name);
+    const std::vector<std::string>& bound = reduce.empty() ? own : reduce;
+    if (!bound.empty()) {
+      const std::string all = fuse_all(s, bound);
+      s.split(all, threads, Tail::mask).bind(all + ".1");
+    }
+    if (&stage != &root) s.compute_at(root.name, root.axes[prefix - 1].name);
+  }
+  for (size_t i = 0; i < prefix; ++i) schedule[root.name].parallel(root.axes[i].name);
+  return true;
+}
+
+}  // namespace altrt::jit

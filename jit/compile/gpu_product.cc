@@ -1,0 +1,161 @@
+// Products of two matrices on GPUs: tiles of both operands in shared memory, a tile of the result in each thread's
+// registers.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "jit/compile/gpu_templates.h"
+#include "jit/expr/algorithms.h"
+
+namespace altrt::jit {
+
+namespace {
+
+constexpr const char* kRows = "gemm_rows";
+constexpr const char* kColumns = "gemm_cols";
+
+/// The index of an access to an operand in the product's stage.
+Exprs operand_index(const Computation& c, const Stage& stage, const char* operand) {
+  for (const Expr& e : stage_accesses(stage)) {
+    if (c.tensors[static_cast<size_t>(e->id)].name == operand) return e->args;
+  }
+  return {};
+}
+
+int64_t extent_of(const Computation& c, int tensor, size_t dim) {
+  return c.tensors[static_cast<size_t>(tensor)].shape[dim].bound;
+}
+
+}  // namespace
+
+GpuProduct gpu_product(const Computation& c) {
+  GpuProduct product;
+  const int rows = c.find_tensor(kRows), columns = c.find_tensor(kColumns);
+  if (gemm_parts(c.algorithm) == 0 || rows < 0 || columns < 0) return product;
+  product.stage = c.readers(rows).at(0);
+  const Stage& stage = c.stages[static_cast<size_t>(product.stage)];
+  const size_t row_rank = c.tensors[static_cast<size_t>(rows)].shape.size();
+  const size_t column_rank = c.tensors[static_cast<size_t>(columns)].shape.size();
+  product.rows = extent_of(c, rows, row_rank - 1);
+  product.columns = extent_of(c, columns, column_rank - 1);
+  product.depth = stage.reduce[0].extent.bound;
+  int64_t points = 1;
+  for (const Axis& axis : stage.axes) points *= axis.extent.bound;
+  product.batch = points / (product.rows * product.columns);
+  return product;
+}
+
+GpuTileChoice choose_gpu_tile(const GpuProduct& product, const Target& target) {
+  // Share of the arithmetic's peak that a tile reaches with a full device, as measured by hand.
+  struct Kind {
+    GpuTile tile;
+    double efficiency;
+  };
+  static constexpr Kind kKinds[] = {{{128, 128, 8, 8, 8}, 0.75}, {{128, 64, 8, 4, 8}, 0.65}, {{64, 128, 4, 8, 8}, 0.65},
+                                    {{64, 64, 4, 4, 8}, 0.55},   {{32, 64, 2, 4, 8}, 0.42},  {{64, 32, 4, 2, 8}, 0.40},
+                                    {{32, 32, 2, 2, 8}, 0.30},   {{16, 64, 2, 4, 8}, 0.35},  {{16, 32, 2, 2, 8}, 0.22}};
+  constexpr double kMultiplyAdds = 128;  // of a multiprocessor, a cycle
+  constexpr double kAlone = 0.45;        // of that by one block of 256 threads
+  GpuTileChoice best;
+  best.cycles = std::numeric_limits<double>::infinity();
+  for (const Kind& kind : kKinds) {
+    const auto blocks = static_cast<double>(product.batch * ceil_div(product.rows, kind.tile.rows) *
+                                            ceil_div(product.columns, kind.tile.columns));
+    const double waves = std::max(1.0, blocks / target.multiprocessors);
+    const double shared = std::min(1.0, kAlone * std::max(1.0, waves) * static_cast<double>(kind.tile.threads()) / 256);
+    const auto work = static_cast<double>(kind.tile.rows * kind.tile.columns * product.depth);
+    const double cycles = std::ceil(waves) * work / (kMultiplyAdds * kind.efficiency * shared);
+    if (cycles < best.cycles) best = {kind.tile, cycles};
+  }
+  if (product.depth % (2 * best.tile.depth) == 0 && best.tile.rows + best.tile.columns <= 128) best.tile.depth *= 2;
+  return best;
+}
+
+namespace {
+
+/// Loops of the product's stage by what they run over.
+struct ProductLoops {
+  std::vector<std::string> others, rows, columns;
+  std::string k;
+};
+
+ProductLoops product_loops(const Computation& c, const Stage& stage, const Layouts& layouts) {
+  const Expr row = operand_index(c, stage, kRows).back(), column = operand_index(c, stage, kColumns).back();
+  ProductLoops loops;
+  for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
+    if (loop.reduce) {
+      loops.k = loop.name;
+    } else if (uses_variable(row, loop.name)) {
+      loops.rows.push_back(loop.name);
+    } else if (uses_variable(column, loop.name)) {
+      loops.columns.push_back(loop.name);
+    } else {
+      loops.others.push_back(loop.name);
+    }
+  }
+  return loops;
+}
+
+std::string fuse(StageSchedule& s, const std::vector<std::string>& loops) {
+  std::string name = loops[0];
+  for (size_t i = 1; i < loops.size(); ++i) name += "*" + loops[i];
+  if (loops.size() > 1) s.fuse(loops);
+  return name;
+}
+
+void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
+  list.insert(list.end(), more.begin(), more.end());
+}
+
+/// An operand's tile, fetched by all threads: in the order in which its source lies in memory.
+void schedule_operand(const Computation& c, const char* name, const std::string& product, const std::string& loop,
+                      const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {
+  const Stage& stage = c.stages[static_cast<size_t>(c.find_stage(name))];
+  std::vector<std::string> axes;
+  for (const Axis& axis : stage.axes) axes.push_back(axis.name);
+  const std::string own = axes[axes.size() - 1], k = axes[axes.size() - 2];
+  StageSchedule& s = schedule[name];
+  bool along_k = false;
+  for (const Expr& e : stage_accesses(stage)) {
+    const AxisStride by_k = axis_stride(c, e, k, layouts), by_own = axis_stride(c, e, own, layouts);
+    along_k = along_k || (by_k.known && by_k.elements == 1 && !(by_own.known && by_own.elements == 1));
+  }
+  if (along_k) {
+    s.reorder({own, k});
+    std::swap(axes[axes.size() - 1], axes[axes.size() - 2]);
+  }
+  const std::string all = fuse(s, axes);
+  s.split(all, tile.threads(), Tail::mask).bind(all + ".1").unroll(all + ".0");
+  s.compute_at(product, loop);
+}
+
+}  // namespace
+
+void schedule_gpu_product(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {
+  const GpuProduct product = gpu_product(c);
+  const Stage& stage = c.stages[static_cast<size_t>(product.stage)];
+  const ProductLoops loops = product_loops(c, stage, layouts);
+  StageSchedule& s = schedule[stage.name];
+  std::vector<std::string> order = loops.others;
+  append(order, loops.rows);
+  append(order, loops.columns);
+  order.push_back(loops.k);
+  s.reorder(order);
+  const std::string r = fuse(s, loops.rows), n = fuse(s, loops.columns), k = loops.k;
+  s.split(r, tile.rows, Tail::mask).split(n, tile.columns, Tail::mask);
+  s.split(r + ".1", tile.thread_rows).split(n + ".1", tile.thread_columns);
+  s.split(k, tile.depth, Tail::mask);
+  const std::string row = r + ".1.1", column = n + ".1.1";
+  order = loops.others;
+  append(order, {r + ".0", n + ".0", r + ".1.0", n + ".1.0", k + ".0", k + ".1", row, column});
+  s.reorder(order);
+  s.fuse({r + ".1.0", n + ".1.0"}).bind(r + ".1.0*" + n + ".1.0");
+  for (const std::string& loop : loops.others) s.parallel(loop);
+  s.parallel(r + ".0").parallel(n + ".0");
+  s.unroll(k + ".1").unroll(row).vectorize(column);
+  for (const char* operand : {kRows, kColumns}) {
+    schedule_operand(c, operand, stage.name, k + ".0", layouts, tile, schedule);
+  }
+}
+
+}  // namespace altrt::jit

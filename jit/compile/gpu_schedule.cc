@@ -1,0 +1,70 @@
+// What a GPU does with a group untuned.
+#include <algorithm>
+
+#include "jit/compile/gpu_templates.h"
+#include "jit/expr/algorithms.h"
+
+namespace altrt::jit {
+
+std::string gpu_algorithm(const Computation& c, const Target& target) {
+  if (phases_fit(c)) return "phases";
+  if (!gemm_fits(c)) return "direct";
+  // Partial sums cost a kernel more, and their way through memory.
+  constexpr double kKernelCycles = 6000, kBytesPerCycle = 1000;
+  std::string best = "direct";
+  double least = 0;
+  for (const std::string& name : algorithms(c)) {
+    const int parts = gemm_parts(name);
+    if (parts == 0) continue;
+    const GpuProduct product = gpu_product(apply_algorithm(c, name));
+    constexpr int64_t kLeastDepth = 64;
+    if (parts > 1 && product.depth < kLeastDepth) continue;
+    double cycles = choose_gpu_tile(product, target).cycles;
+    const auto results = static_cast<double>(product.batch * product.rows * product.columns);
+    if (parts > 1) cycles += kKernelCycles + 8 * results / kBytesPerCycle;
+    if (best != "direct" && cycles >= least) continue;
+    best = name;
+    least = cycles;
+  }
+  return best;
+}
+
+/// Constants that a product's operand is made of: what runs along the matrix lies together.
+Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed) {
+  Layouts layouts = fixed;
+  for (const char* operand : {"gemm_rows", "gemm_cols"}) {
+    const int number = c.find_stage(operand);
+    if (number < 0) continue;
+    const Stage& stage = c.stages[static_cast<size_t>(number)];
+    const std::string& own = stage.axes.back().name;
+    for (const Expr& e : stage_accesses(stage)) {
+      const TensorDecl& tensor = c.tensors[static_cast<size_t>(e->id)];
+      if (tensor.role != Role::constant || layouts.count(tensor.name)) continue;
+      std::vector<int64_t> order, last;
+      for (size_t d = 0; d < e->args.size(); ++d) {
+        (uses_variable(e->args[d], own) ? last : order).push_back(static_cast<int64_t>(d));
+      }
+      order.insert(order.end(), last.begin(), last.end());
+      if (!last.empty() && !std::is_sorted(order.begin(), order.end())) layouts[tensor.name].reorder(order);
+    }
+  }
+  return layouts;
+}
+
+Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target& target) {
+  Schedule schedule;
+  const GpuProduct product = gpu_product(c);
+  if (product.stage >= 0) {
+    schedule_gpu_product(c, layouts, choose_gpu_tile(product, target).tile, schedule);
+  } else if (c.stages.size() > 1 && schedule_gpu_rows(c, layouts, target, schedule)) {
+    return schedule;
+  }
+  for (const Stage& stage : c.stages) {
+    if (schedule.stages.count(stage.name)) continue;
+    schedule[stage.name] =
+        stage.reduce.empty() ? schedule_gpu_map(c, stage, layouts) : schedule_gpu_reduction(c, stage, layouts, target);
+  }
+  return schedule;
+}
+
+}  // namespace altrt::jit

@@ -1,0 +1,54 @@
+// Heuristic defaults for GPUs, one function per kind of stage; gpu_schedule and gpu_layouts dispatch here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "jit/compile/decisions.h"
+#include "jit/compile/stage_loops.h"
+
+namespace altrt::jit {
+
+/// A product of two matrices (algorithm "gemm"): what a block computes, and each of its threads.
+struct GpuTile {
+  int64_t rows = 64, columns = 64;              // of a block
+  int64_t thread_rows = 4, thread_columns = 4;  // of a thread; they divide the block's
+  int64_t depth = 8;                            // of the reduction in shared memory at a time
+
+  int64_t threads() const { return (rows / thread_rows) * (columns / thread_columns); }
+  bool operator==(const GpuTile&) const = default;
+};
+
+/// Extents of a product's matrices.
+struct GpuProduct {
+  int stage = -1;  // of the (partial) product; -1: `c` was not made by gemm()
+  int64_t batch = 1, rows = 1, columns = 1, depth = 1;
+};
+GpuProduct gpu_product(const Computation& c);
+
+/// The tile of least estimated time, and that time in cycles of a multiprocessor.
+struct GpuTileChoice {
+  GpuTile tile;
+  double cycles = 0;
+};
+GpuTileChoice choose_gpu_tile(const GpuProduct& product, const Target& target);
+
+/// "gemm" in as many parts as keep the device busy, "phases", or "direct".
+std::string gpu_algorithm(const Computation& c, const Target& target);
+Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed);
+Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target& target);
+
+// --- by kind of stage ---
+/// The product's stage and those of its operands; the rest of the group is left alone.
+void schedule_gpu_product(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule);
+StageSchedule schedule_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts);
+StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
+                                     const Target& target);
+/// All stages of a softmax- or normalisation-like group, one row a block; false if the group is not of that form.
+bool schedule_gpu_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule);
+
+/// How many of the root's outermost axes every other stage of the group is computed once for each point of, its
+/// intermediates plain; 0 if the group is not of that form.
+size_t row_axes(const Computation& c, const Layouts& layouts);
+
+}  // namespace altrt::jit

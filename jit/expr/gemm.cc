@@ -1,0 +1,248 @@
+// Convolutions and matrix products as one product of two matrices, each a stage of its own: what indexes the operands,
+// padding included, happens where their elements are fetched, so that a block of a GPU can put tiles of both into its
+// shared memory (implicit GEMM).
+//
+//   rows[b.., k, r] = first factor     r: the axes that occur in the first factor only, as one
+//   cols[b.., k, c] = second factor    c: those that occur in the second only, k: the reduction axes, b: in both
+//   out[..] = epilogue(sum_k rows[b.., k, r] * cols[b.., k, c])
+//
+// In `parts` parts (split-K) the sum is made of partial sums over as many stretches of k, added up in order. The
+// products are those of the direct form.
+#include <algorithm>
+
+#include <altrt/error.h>
+
+#include "jit/expr/algorithms.h"
+
+namespace altrt::jit {
+
+namespace {
+
+/// The product that a sum adds up: update = state + first * second, or fma(first, second, state).
+struct Factors {
+  Expr first, second;
+};
+
+Factors factors_of(const Stage& stage) {
+  const Expr& update = stage.state[0].update;
+  if (update.is(ExprKind::fma) && update->args[2].is(ExprKind::state)) return {update->args[0], update->args[1]};
+  if (update.is(ExprKind::add) && update->args[0].is(ExprKind::state) && update->args[1].is(ExprKind::mul)) {
+    return {update->args[1]->args[0], update->args[1]->args[1]};
+  }
+  return {};
+}
+
+/// How a factor depends on an output axis: not at all (0), through its quotient by this constant (a group of channels),
+/// or as it is (1).
+int64_t dependence(const Expr& factor, const std::string& axis) {
+  if (!uses_variable(factor, axis)) return 0;
+  int64_t divisor = 0;
+  const Expr without = rewrite(factor, [&](const Expr& e) {
+    const bool quotient = e.is(ExprKind::floor_div) && e->args[0].is(ExprKind::variable) && e->args[0]->name == axis &&
+                          e->args[1].is_int();
+    if (!quotient || (divisor != 0 && divisor != e->args[1]->int_value)) return e;
+    divisor = e->args[1]->int_value;
+    return Expr(0);
+  });
+  return uses_variable(without, axis) ? 1 : divisor;
+}
+
+/// One dimension of a matrix: an output axis, or its quotient.
+struct Digit {
+  size_t axis = 0;
+  int64_t divisor = 1;
+};
+
+class Gemm {
+ public:
+  explicit Gemm(const Computation& c) : c_(c), stage_(c.stages[static_cast<size_t>(c.anchor.stage)]) {}
+
+  /// Finds rows, columns and what both have; false if the stage is no such product.
+  bool fits() {
+    if (stage_.state.size() != 1 || stage_.axes.empty() || stage_.reduce.empty()) return false;
+    if (!stage_.state[0].init.is(ExprKind::constant) || c_.writers(stage_.outputs[0]).size() != 1) return false;
+    for (const auto* list : {&stage_.axes, &stage_.reduce}) {
+      for (const Axis& axis : *list) {
+        if (axis.extent.is_symbolic()) return false;
+      }
+    }
+    factors_ = factors_of(stage_);
+    if (!factors_.first || factors_.first->type != DataType::f32) return false;
+    // The columns are the factor that moves along the output's last axis.
+    if (dependence(factors_.second, stage_.axes.back().name) != 1) std::swap(factors_.first, factors_.second);
+    if (dependence(factors_.second, stage_.axes.back().name) != 1) return false;
+    for (size_t i = 0; i < stage_.axes.size(); ++i) {
+      const int64_t first = dependence(factors_.first, stage_.axes[i].name);
+      const int64_t second = dependence(factors_.second, stage_.axes[i].name);
+      if (first > 1) return false;
+      if (first == 1 && second == 1) {
+        batch_.push_back({i, 1});
+      } else if (first == 1) {
+        rows_.push_back({i, 1});
+        if (second > 1) groups_.push_back({i, second});
+      } else {
+        if (second > 1) return false;
+        columns_.push_back({i, 1});
+      }
+    }
+    for (const Digit& row : rows_) row_extent_ *= extent(row);
+    // With a few rows in a group, or a row alone, there is nothing to share.
+    const int64_t shared = groups_.empty() ? row_extent_ : groups_[0].divisor;
+    return !rows_.empty() && shared >= kLeastRows;
+  }
+
+  Computation make(int64_t parts) {
+    result_ = c_;
+    for (const Axis& axis : stage_.reduce) reduction_ *= axis.extent.bound;
+    part_ = (reduction_ + parts - 1) / parts;
+    std::vector<Digit> shared = batch_;
+    const int rows = add_operand("rows", factors_.first, shared, rows_, parts);
+    shared.insert(shared.end(), groups_.begin(), groups_.end());
+    const int columns = add_operand("cols", factors_.second, shared, columns_, parts);
+    const size_t at = static_cast<size_t>(c_.anchor.stage);
+    Stage product = stage_;
+    product.reduce = {{prefix() + "k", part_}};
+    result_.stages.erase(result_.stages.begin() + c_.anchor.stage);
+    std::vector<Stage> stages = std::move(operands_);
+    if (parts > 1) {
+      stages.push_back(partial(product, rows, columns, parts));
+      stages.push_back(sum(stages.back().outputs[0], parts));
+      result_.anchor.stage += 1;
+    } else {
+      product.state[0] = dot(rows, columns, Expr(0), stage_.axes);
+      stages.push_back(product);
+    }
+    result_.anchor.stage += 2;
+    result_.stages.insert(result_.stages.begin() + static_cast<std::ptrdiff_t>(at), stages.begin(), stages.end());
+    return std::move(result_);
+  }
+
+ private:
+  static constexpr int64_t kLeastRows = 4;
+
+  int64_t extent(const Digit& digit) const { return stage_.axes[digit.axis].extent.bound / digit.divisor; }
+  std::string prefix() const { return "gemm_"; }
+
+  /// The number that the digits make of the given axes.
+  Expr number(const std::vector<Digit>& digits, const std::vector<Axis>& axes) const {
+    Expr sum(0);
+    for (const Digit& digit : digits) sum = sum * extent(digit) + variable(axes[digit.axis].name);
+    return sum;
+  }
+
+  /// Stage and tensor that hold one factor: dimensions `shared`, k, and `own` as one.
+  int add_operand(const std::string& name, const Expr& factor, const std::vector<Digit>& shared,
+                  const std::vector<Digit>& own, int64_t parts) {
+    Stage stage;
+    stage.name = prefix() + name;
+    Substitution values;
+    std::map<std::string, Expr> quotients;
+    const auto add_axis = [&](const std::string& suffix, int64_t extent) {
+      stage.axes.push_back({stage.name + "_" + suffix, extent});
+      return variable(stage.axes.back().name);
+    };
+    for (const Digit& digit : shared) {
+      const std::string& axis = stage_.axes[digit.axis].name;
+      const Expr value = add_axis(digit.divisor > 1 ? "g" : "b" + std::to_string(digit.axis), extent(digit));
+      values[axis] = digit.divisor > 1 ? value * digit.divisor : value;
+    }
+    const Expr k = add_axis("k", part_ * parts);
+    int64_t own_extent = 1;
+    for (const Digit& digit : own) own_extent *= extent(digit);
+    const Expr at = add_axis(name == "rows" ? "r" : "c", own_extent);
+    split_digits(at, own, values);
+    int64_t below = reduction_;
+    for (const Axis& axis : stage_.reduce) {
+      below /= axis.extent.bound;
+      values[axis.name] = floor_mod(floor_div(k, below), axis.extent.bound);
+    }
+    Expr value = substitute(factor, values);
+    if (part_ * parts > reduction_) value = select(lt(k, Expr(reduction_)), value, constant(factor->type, 0));
+    std::vector<Extent> shape;
+    for (const Axis& axis : stage.axes) shape.push_back(axis.extent);
+    stage.store = variables(stage.axes);
+    stage.results = {simplify(value, axis_ranges(stage))};
+    const int tensor = result_.add_tensor({stage.name, factor->type, shape, Role::intermediate});
+    stage.outputs = {tensor};
+    operands_.push_back(std::move(stage));
+    return tensor;
+  }
+
+  void split_digits(const Expr& at, const std::vector<Digit>& digits, Substitution& values) const {
+    int64_t below = 1;
+    for (const Digit& digit : digits) below *= extent(digit);
+    for (const Digit& digit : digits) {
+      below /= extent(digit);
+      values[stage_.axes[digit.axis].name] = floor_mod(floor_div(at, below), extent(digit));
+    }
+  }
+
+  /// The sum over one part of k, which begins at `begin`, for the point that the axes name.
+  StateValue dot(int rows, int columns, const Expr& begin, const std::vector<Axis>& axes) const {
+    const DataType type = factors_.first->type;
+    const Expr k = begin + variable(prefix() + "k"), self = state(0, type);
+    Exprs row_index, column_index;
+    for (const Digit& digit : batch_) {
+      row_index.push_back(variable(axes[digit.axis].name));
+      column_index.push_back(row_index.back());
+    }
+    for (const Digit& digit : groups_) {
+      column_index.push_back(floor_div(variable(axes[digit.axis].name), digit.divisor));
+    }
+    row_index.insert(row_index.end(), {k, number(rows_, axes)});
+    column_index.insert(column_index.end(), {k, number(columns_, axes)});
+    StateValue value = stage_.state[0];
+    value.update = fma(access(rows, type, row_index), access(columns, type, column_index), self);
+    return value;
+  }
+
+  Stage partial(Stage stage, int rows, int columns, int64_t parts) {
+    stage.name = prefix() + "part";
+    const Axis part{prefix() + "p", parts};
+    for (Axis& axis : stage.axes) axis.name = prefix() + axis.name;
+    stage.state[0] = dot(rows, columns, variable(part.name) * part_, stage.axes);
+    stage.axes.insert(stage.axes.begin(), part);
+    std::vector<Extent> shape;
+    for (const Axis& axis : stage.axes) shape.push_back(axis.extent);
+    stage.store = variables(stage.axes);
+    stage.results = {state(0, factors_.first->type)};
+    stage.outputs = {result_.add_tensor({stage.name, factors_.first->type, shape, Role::intermediate})};
+    return stage;
+  }
+
+  Stage sum(int partial, int64_t parts) const {
+    Stage stage = stage_;
+    stage.reduce = {{prefix() + "s", parts}};
+    Exprs index{variable(prefix() + "s")};
+    for (const Axis& axis : stage_.axes) index.push_back(variable(axis.name));
+    const DataType type = factors_.first->type;
+    stage.state[0].update = state(0, type) + access(partial, type, index);
+    return stage;
+  }
+
+  const Computation& c_;
+  const Stage& stage_;
+  Factors factors_;
+  std::vector<Digit> batch_, groups_, rows_, columns_;
+  int64_t row_extent_ = 1, reduction_ = 1, part_ = 1;
+  Computation result_;
+  std::vector<Stage> operands_;
+};
+
+}  // namespace
+
+bool gemm_fits(const Computation& c) {
+  const bool product = c.anchor.kind == AnchorKind::conv || c.anchor.kind == AnchorKind::matmul;
+  if (!product || c.anchor.stage < 0 || c.algorithm != "direct") return false;
+  return Gemm(c).fits();
+}
+
+Computation gemm(const Computation& c, int parts) {
+  Gemm algorithm(c);
+  if (!algorithm.fits()) throw Error(ErrorCode::invalid_argument, "group '" + c.name + "' is no matrix product");
+  Computation result = algorithm.make(parts);
+  result.algorithm = parts > 1 ? "gemm" + std::to_string(parts) : "gemm";
+  return result;
+}
+
+}  // namespace altrt::jit
