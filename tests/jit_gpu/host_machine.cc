@@ -67,6 +67,12 @@ class Machine {
   void release_barrier();
   void make_ready(std::vector<int> threads);
   std::vector<int> arrange(std::vector<int> threads);
+  bool is_shared(const void* address) const {
+    return static_cast<size_t>(static_cast<const unsigned char*>(address) - program_.shared) < shared_bytes_;
+  }
+  const char* race_text(const void* address) const {
+    return is_shared(address) ? "a data race in shared memory" : "a data race in global memory";
+  }
   bool may_touch(const void* address, size_t bytes, bool write) const;
   void note_trouble(const char* what, int line);
   [[noreturn]] void fail(const std::string& what) const;
@@ -147,13 +153,14 @@ bool Machine::may_touch(const void* address, size_t bytes, bool write) const {
 }
 
 void Machine::access(const void* address, size_t bytes, bool write) {
-  const bool shared = static_cast<size_t>(static_cast<const unsigned char*>(address) - program_.shared) < shared_bytes_;
+  const bool shared = is_shared(address);
   if (!shared && stacks().hold(address)) return;
   if (!shared && !may_touch(address, bytes, write)) {
     trouble(write ? "a write to memory that is not the kernel's" : "a read from memory that is not the kernel's", 0);
   }
+  if (const void* raced = races_.confirm()) trouble(race_text(raced), 0);
   if (races_.access(address, bytes, write, {epoch_, shared ? 0 : block_epoch_, static_cast<uint16_t>(current_)})) {
-    trouble(shared ? "a data race in shared memory" : "a data race in global memory", 0);
+    trouble(race_text(address), 0);
   }
 }
 
@@ -199,6 +206,7 @@ void Machine::resume(int t) {
   ++counts_.switches;
   altrt_switch_fibre(&scheduler_, thread.fibre);
   if (thread.state == State::in_trouble) fail(trouble_);
+  if (const void* raced = races_.confirm()) fail(race_text(raced) + (", by thread " + std::to_string(t)));
   if (thread.state == State::ended) {
     stacks().give(thread.stack_end);
     thread.stack_end = nullptr;

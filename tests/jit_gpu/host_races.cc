@@ -1,5 +1,8 @@
 #include "tests/jit_gpu/host_races.h"
 
+#include <cstring>
+#include <utility>
+
 namespace altrt::cuda_host {
 namespace {
 constexpr uint16_t kSeveral = 0xffff;
@@ -39,7 +42,15 @@ bool Races::access(const void* address, size_t bytes, bool write, const Now& now
   for (uintptr_t at = begin; at < begin + bytes; ++at) {
     race |= access(page_of(at).cells[at % kPage], write, now);
   }
-  return race;
+  if (!race || !write) return race;
+  suspect_ = address;
+  before_.assign(static_cast<const unsigned char*>(address), static_cast<const unsigned char*>(address) + bytes);
+  return false;
+}
+
+const void* Races::confirm() {
+  const void* written = std::exchange(suspect_, nullptr);
+  return written && std::memcmp(written, before_.data(), before_.size()) != 0 ? written : nullptr;
 }
 
 }  // namespace altrt::cuda_host

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 namespace altrt::cuda_host {
 
@@ -17,8 +18,11 @@ class Races {
     uint32_t first_epoch = 0;  // of the block; 0 for shared memory, which is another one in each block
     uint16_t thread = 0;
   };
-  /// Whether the access races with an earlier one.
+  /// Whether the access, which is about to happen, races with an earlier one. A write that changes nothing does not:
+  /// call confirm() before anything else happens.
   bool access(const void* address, size_t bytes, bool write, const Now& now);
+  /// Where the last write raced after all; null if it did not.
+  const void* confirm();
 
  private:
   struct Cell {
@@ -37,6 +41,8 @@ class Races {
     uintptr_t number = 0;
     Page* page = nullptr;
   } recent_[16];
+  const void* suspect_ = nullptr;  // was written by a thread that was not the first to touch it
+  std::vector<unsigned char> before_;
 };
 
 }  // namespace altrt::cuda_host

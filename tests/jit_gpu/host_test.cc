@@ -216,9 +216,12 @@ TEST_F(Host, DataRacesAreNamed) {
     }
   }
   // Threads of different blocks meet in global memory, whatever the barriers.
-  const HostKernel blocks = compile_on_host(replaced(kAddOne, "* 32", "* 31"), "add_one");
+  const std::string overlapping = replaced(kAddOne, "* 32", "* 31");
+  const HostKernel blocks = compile_on_host(replaced(overlapping, "1.0f", "blockIdx.x"), "add_one");
   expect_part(error_of(blocks, 3, 32, 1, x.data(), y.data()), "a data race in global memory");
   EXPECT_EQ(error_of(blocks, 1, 32, 1, x.data(), y.data()), "");
+  // Work that is done twice is none.
+  EXPECT_EQ(error_of(compile_on_host(overlapping, "add_one"), 3, 32, 1, x.data(), y.data()), "");
 }
 
 TEST_F(Host, AccessesOutside) {
