@@ -42,6 +42,14 @@ GpuProduct gpu_product(const Computation& c) {
   int64_t points = 1;
   for (const Axis& axis : stage.axes) points *= axis.extent.bound;
   product.batch = points / (product.rows * product.columns);
+  const Stage& operand = c.stages[static_cast<size_t>(c.find_stage(kColumns))];
+  const std::string& k = operand.axes[operand.axes.size() - 2].name;
+  product.stretch = product.depth;
+  visit(operand.results[0], [&](const Expr& e) {
+    const bool digit = (e.is(ExprKind::floor_div) || e.is(ExprKind::floor_mod)) && e->args[1].is_int();
+    if (digit && e->args[0].is(ExprKind::variable) && e->args[0]->name == k)
+      product.stretch = std::min(product.stretch, e->args[1]->int_value);
+  });
   return product;
 }
 
@@ -67,7 +75,9 @@ GpuTileChoice choose_gpu_tile(const GpuProduct& product, const Target& target) {
     const double cycles = std::ceil(waves) * work / (kMultiplyAdds * kind.efficiency * shared);
     if (cycles < best.cycles) best = {kind.tile, cycles};
   }
-  if (product.depth % (2 * best.tile.depth) == 0 && best.tile.rows + best.tile.columns <= 128) best.tile.depth *= 2;
+  const int64_t deeper = 2 * best.tile.depth;
+  const bool fits = product.depth % deeper == 0 && product.stretch % deeper == 0;
+  if (fits && best.tile.rows + best.tile.columns <= 128) best.tile.depth = deeper;
   return best;
 }
 
@@ -85,12 +95,19 @@ ProductLoops product_loops(const Computation& c, const Stage& stage, const Layou
   for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
     if (loop.reduce) {
       loops.k = loop.name;
-    } else if (uses_variable(row, loop.name)) {
+    } else if (loop.extent > 1 && uses_variable(row, loop.name)) {
       loops.rows.push_back(loop.name);
-    } else if (uses_variable(column, loop.name)) {
+    } else if (loop.extent > 1 && uses_variable(column, loop.name)) {
       loops.columns.push_back(loop.name);
     } else {
-      loops.others.push_back(loop.name);
+      loops.others.push_back(loop.name);  // a digit that is always 0 would hide how the others follow from one number
+    }
+  }
+  // A matrix may be one row or column.
+  for (auto* list : {&loops.rows, &loops.columns}) {
+    if (list->empty()) {
+      list->push_back(loops.others.back());
+      loops.others.pop_back();
     }
   }
   return loops;

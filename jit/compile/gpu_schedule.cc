@@ -1,5 +1,6 @@
 // What a GPU does with a group untuned.
 #include <algorithm>
+#include <limits>
 
 #include "jit/compile/gpu_templates.h"
 #include "jit/expr/algorithms.h"
@@ -29,14 +30,25 @@ std::string gpu_algorithm(const Computation& c, const Target& target) {
   return best;
 }
 
-/// Constants that a product's operand is made of: what runs along the matrix lies together.
+/// By how many elements of `axis` the index moves on at a time; 0 if it does not depend on it.
+int64_t stretch_of(const Expr& index, const std::string& axis) {
+  if (!uses_variable(index, axis)) return 0;
+  int64_t stretch = 1;
+  visit(index, [&](const Expr& e) {
+    if (e.is(ExprKind::floor_div) && e->args[1].is_int() && uses_variable(e->args[0], axis))
+      stretch = std::max(stretch, e->args[1]->int_value);
+  });
+  return stretch;
+}
+
+/// Constants that a product's operand is made of: stored in the order in which the operand runs over them.
 Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed) {
   Layouts layouts = fixed;
   for (const char* operand : {"gemm_rows", "gemm_cols"}) {
     const int number = c.find_stage(operand);
     if (number < 0) continue;
     const Stage& stage = c.stages[static_cast<size_t>(number)];
-    const std::string& own = stage.axes.back().name;
+    const std::string &own = stage.axes.back().name, &k = stage.axes[stage.axes.size() - 2].name;
     for (const Expr& e : stage_accesses(stage)) {
       const TensorDecl& tensor = c.tensors[static_cast<size_t>(e->id)];
       if (tensor.role != Role::constant || layouts.count(tensor.name)) continue;
@@ -44,6 +56,11 @@ Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed) {
       for (size_t d = 0; d < e->args.size(); ++d) {
         (uses_variable(e->args[d], own) ? last : order).push_back(static_cast<int64_t>(d));
       }
+      const auto stretch = [&](int64_t d) {
+        const int64_t found = stretch_of(e->args[static_cast<size_t>(d)], k);
+        return found == 0 ? std::numeric_limits<int64_t>::max() : found;
+      };
+      std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return stretch(a) > stretch(b); });
       order.insert(order.end(), last.begin(), last.end());
       if (!last.empty() && !std::is_sorted(order.begin(), order.end())) layouts[tensor.name].reorder(order);
     }

@@ -23,6 +23,7 @@ struct GpuTile {
 struct GpuProduct {
   int stage = -1;  // of the (partial) product; -1: `c` was not made by gemm()
   int64_t batch = 1, rows = 1, columns = 1, depth = 1;
+  int64_t stretch = 1;  // of the depth: so many neighbours differ in one index of the columns' tensor only
 };
 GpuProduct gpu_product(const Computation& c);
 

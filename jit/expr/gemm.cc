@@ -7,7 +7,7 @@
 //   out[..] = epilogue(sum_k rows[b.., k, r] * cols[b.., k, c])
 //
 // In `parts` parts (split-K) the sum is made of partial sums over as many stretches of k, added up in order. The
-// products are those of the direct form.
+// products are those of the direct form; k is filled up with zeros.
 #include <algorithm>
 
 #include <altrt/error.h>
@@ -95,6 +95,7 @@ class Gemm {
     result_ = c_;
     for (const Axis& axis : stage_.reduce) reduction_ *= axis.extent.bound;
     part_ = (reduction_ + parts - 1) / parts;
+    if (part_ > kStretch) part_ = (part_ + kStretch - 1) / kStretch * kStretch;
     std::vector<Digit> shared = batch_;
     const int rows = add_operand("rows", factors_.first, shared, rows_, parts);
     shared.insert(shared.end(), groups_.begin(), groups_.end());
@@ -119,6 +120,7 @@ class Gemm {
 
  private:
   static constexpr int64_t kLeastRows = 4;
+  static constexpr int64_t kStretch = 8;  // parts are multiples of it, so that tiles of k can be
 
   int64_t extent(const Digit& digit) const { return stage_.axes[digit.axis].extent.bound / digit.divisor; }
   std::string prefix() const { return "gemm_"; }
@@ -152,7 +154,7 @@ class Gemm {
     const Expr at = add_axis(name == "rows" ? "r" : "c", own_extent);
     split_digits(at, own, values);
     int64_t below = reduction_;
-    for (const Axis& axis : stage_.reduce) {
+    for (const Axis& axis : reduction_order()) {
       below /= axis.extent.bound;
       values[axis.name] = floor_mod(floor_div(k, below), axis.extent.bound);
     }
@@ -166,6 +168,13 @@ class Gemm {
     stage.outputs = {tensor};
     operands_.push_back(std::move(stage));
     return tensor;
+  }
+
+  /// Channels last where whole stretches of k have one tap.
+  std::vector<Axis> reduction_order() const {
+    std::vector<Axis> order = stage_.reduce;
+    if (order[0].extent.bound % kStretch == 0) std::rotate(order.begin(), order.begin() + 1, order.end());
+    return order;
   }
 
   void split_digits(const Expr& at, const std::vector<Digit>& digits, Substitution& values) const {

@@ -104,6 +104,11 @@ KernelObject compile_source(const std::string& source, const std::string& name, 
   return object;
 }
 
+KernelObject compile(const Nest& nest, const Target& target) {
+  return compile_source(cuda_source(nest, target), nest.name, entry_name(nest), static_cast<int>(nest.threads()),
+                        target);
+}
+
 std::string nvrtc_version() {
   const Nvrtc* table = nullptr;
   try {

@@ -35,9 +35,18 @@ class Inserter {
   void run() {
     Accesses open;
     walk(nest_.body, open);
+    if (threads_ % 32 != 0 && has_shuffle(nest_.body))
+      refuse("a shuffle in blocks of " + std::to_string(threads_) + " threads");
   }
 
  private:
+  static bool has_shuffle(const std::vector<Stmt>& body) {
+    return std::any_of(body.begin(), body.end(), [](const Stmt& stmt) {
+      const bool here = stmt.kind == StmtKind::store && stmt.value.is(ExprKind::shuffle);
+      return here || has_shuffle(stmt.body) || has_shuffle(stmt.otherwise);
+    });
+  }
+
   bool in_group(int buffer) const { return nest_.buffers[static_cast<size_t>(buffer)].scope == Scope::group; }
 
   Accesses accesses(const Stmt& stmt) const {
@@ -99,6 +108,7 @@ class Inserter {
       if (is_joint(body[i])) {
         enter(body[i], open);
       } else {
+        check_apart(body[i]);
         open.add(here);
       }
     }
@@ -118,6 +128,36 @@ class Inserter {
       if (is_loop && !binds) walk_again(stmt, open);
     }
     if (binds) thread_variables_.pop_back();
+  }
+
+  [[noreturn]] void refuse(const std::string& reason) const {
+    throw Error(ErrorCode::invalid_argument, "nest " + nest_.name + ": " + reason);
+  }
+
+  /// A part that some threads may skip needs nothing of the others.
+  void check_apart(const Stmt& stmt) const {
+    Accesses open;
+    check_apart(stmt.body, open);
+    Accesses other;
+    check_apart(stmt.otherwise, other);
+  }
+
+  void check_apart(const std::vector<Stmt>& body, Accesses& open) const {
+    for (const Stmt& stmt : body) {
+      if (stmt.kind == StmtKind::loop && stmt.loop == LoopKind::thread)
+        refuse("a thread loop in a part of the threads");
+      if (stmt.kind == StmtKind::store && stmt.value.is(ExprKind::shuffle))
+        refuse("a shuffle that not all threads reach");
+      if (stmt.kind != StmtKind::store) {
+        check_apart(stmt.body, open);
+        check_apart(stmt.otherwise, open);
+        continue;
+      }
+      const Accesses here = accesses(stmt);
+      if (meet(open.written, here.read) || meet(open.read, here.written))
+        refuse("a barrier that not all threads would reach");
+      open.add(here);
+    }
   }
 
   /// What an iteration leaves open meets the next one. Writes of a loop that only writes go to other elements each

@@ -60,6 +60,20 @@ std::optional<Span> SpanFinder::of_atom(const Expr& e) const {
 }
 
 std::optional<Span> SpanFinder::find(const Expr& e) const {
+  const auto span = find_sum(e);
+  bool quotients = false, remainders = false;
+  visit(e, [&](const Expr& node) {
+    quotients = quotients || node.is(ExprKind::floor_div);
+    remainders = remainders || node.is(ExprKind::floor_mod);
+  });
+  if (!quotients || !remainders) return span;
+  Ranges all = analyzer_.ranges();
+  for (const auto& [name, range] : inner_) all[name] = range;
+  const auto whole = find_sum(simplify(e, all));
+  return whole && (!span || whole->width < span->width) ? whole : span;
+}
+
+std::optional<Span> SpanFinder::find_sum(const Expr& e) const {
   const LinearForm form = linear_form(e);
   Span span{Expr(form.constant), 0};
   for (const LinearForm::Term& term : form.terms) {

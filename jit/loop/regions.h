@@ -22,10 +22,11 @@ class SpanFinder {
  public:
   SpanFinder(Ranges inner, Analyzer& analyzer) : inner_(std::move(inner)), analyzer_(analyzer) {}
 
-  /// Absent where no bound is known.
+  /// Absent where no bound is known. Digits of one number that make up that number again are seen as such.
   std::optional<Span> find(const Expr& e) const;
 
  private:
+  std::optional<Span> find_sum(const Expr& e) const;
   std::optional<Span> of_atom(const Expr& e) const;
   std::optional<Span> by_interval(const Expr& e) const;
   bool is_outer(const Expr& e) const;

@@ -75,14 +75,25 @@ class Chooser {
     for (const int v : graph.outputs) is_output_[v] = true;
   }
 
-  Decisions choose() {
-    // GPUs: row-major, until measuring says otherwise.
-    if (!target_.is_gpu()) {
-      for (const Group& group : groups_) choose_blocks(group);
-      for (const Group& group : groups_) {
-        want_borders(group);
-        want_row_padding(group);
+  /// GPUs: row-major, until measuring says otherwise.
+  Decisions row_major() const {
+    Decisions decisions;
+    for (const Group& group : groups_) {
+      if (group.host) {
+        decisions.emplace_back().provider = "host";
+      } else {
+        decisions.push_back(jit::default_decision(group.computation, target_, {}));
       }
+    }
+    return decisions;
+  }
+
+  Decisions choose() {
+    if (target_.is_gpu()) return row_major();
+    for (const Group& group : groups_) choose_blocks(group);
+    for (const Group& group : groups_) {
+      want_borders(group);
+      want_row_padding(group);
     }
     Decisions decisions;
     for (const Group& group : groups_) decisions.push_back(decide(group));

@@ -125,6 +125,7 @@ class StageScheduler {
       }
     }
     expand();
+    if (wish_.threads && random_.chance(80)) bind();
     if (may_parallel && random_.chance(50)) {
       for (size_t i = 0; i < loops_->order.size() && i < 2; ++i) {
         const std::string name = loops_->order[i].name;
@@ -164,6 +165,21 @@ class StageScheduler {
       const Loop loop = loops_->order[i];
       if (loop.extent.bound > 8 || loop.kind != LoopKind::serial || !random_.chance(45)) continue;
       attempt([&](StageSchedule& s) { s.unroll(loop.name); });
+    }
+  }
+
+  /// Any loop becomes the threads; a reduction is cut so that whole warps share it.
+  void bind() {
+    std::vector<Loop> loops = loops_->order;
+    random_.shuffle(loops);
+    for (const Loop& loop : loops) {
+      if (loop.reduction) {
+        const int64_t threads = int64_t{32} << random_.in(0, 2);
+        const std::string inner = loop.name + ".1";
+        if (attempt([&](StageSchedule& s) { s.split(loop.name, threads, Tail::mask).bind(inner); })) return;
+      } else if (attempt([&](StageSchedule& s) { s.bind(loop.name); })) {
+        return;
+      }
     }
   }
 
@@ -314,14 +330,17 @@ void make_decisions(const Wish& wish, Random& random, Case* c) {
 
 }  // namespace
 
-Case make_case(uint64_t seed) {
+namespace {
+
+Case make_case(uint64_t seed, bool threads) {
   Random random(seed);
   Case result;
   result.seed = seed;
   result.kind = kinds()[seed % kinds().size()];
   result.computation = make_computation(result.kind, random);
   result.math = needs_surrogates(result.computation) ? MathMode::surrogate : MathMode::expanded;
-  const Wish wish = wish_of(seed);
+  Wish wish = wish_of(seed);
+  wish.threads = threads;
   for (int attempt = 0; attempt <= kAttempts; ++attempt) {
     result.layouts.clear();
     result.schedule = Schedule();
@@ -341,6 +360,11 @@ Case make_case(uint64_t seed) {
   }
   return result;
 }
+
+}  // namespace
+
+Case make_case(uint64_t seed) { return make_case(seed, false); }
+Case make_gpu_case(uint64_t seed) { return make_case(seed, true); }
 
 std::string to_string(const Case& c) {
   std::string text = "case " + std::to_string(c.seed) + " (" + c.kind + ")\n" + to_string(c.computation) + "layouts:\n";

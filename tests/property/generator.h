@@ -35,6 +35,7 @@ bool needs_surrogates(const jit::Computation& c);
 /// chance alone decides.
 struct Wish {
   std::string layout, loop, tail, other_tail;
+  bool threads = false;  // for GPUs: loops are bound to threads
 };
 /// The wishes of consecutive cases of a kind run over all combinations of the primitives that are rare by themselves.
 Wish wish_of(uint64_t seed);
@@ -45,6 +46,9 @@ jit::Schedule make_schedule(const jit::Computation& c, const jit::Layouts& layou
 
 /// The case of a seed: kind number seed % kinds().size(). Never refused: the last try is the plain schedule.
 Case make_case(uint64_t seed);
+
+/// The same for GPUs: blocks, threads and what they share.
+Case make_gpu_case(uint64_t seed);
 
 /// The primitives that layouts and schedule use: "layout.split", "loop.fuse", "tail.peel", ...
 std::set<std::string> features_of(const jit::Layouts& layouts, const jit::Schedule& schedule);
