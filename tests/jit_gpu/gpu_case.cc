@@ -45,22 +45,6 @@ bool accept(Case& c, const Schedule& schedule) {
   }
 }
 
-/// One more loop over threads in each stage that takes one.
-void bind_loops(Case& c, Random& random) {
-  std::vector<const Stage*> stages;
-  for (const Stage& stage : c.computation.stages) stages.push_back(&stage);
-  random.shuffle(stages);
-  for (const Stage* stage : stages) {
-    for (int tries = 0; tries < 3; ++tries) {
-      Schedule next = c.schedule;
-      const auto loops = loops_of(c, *stage, next[stage->name]);
-      if (!loops || loops->order.empty()) break;
-      next[stage->name].bind(random.pick(loops->order).name);
-      if (accept(c, next)) break;
-    }
-  }
-}
-
 std::string fuse_all(StageSchedule& s, const std::vector<std::string>& loops) {
   std::string name = loops[0];
   for (size_t i = 1; i < loops.size(); ++i) name += "*" + loops[i];
@@ -156,19 +140,12 @@ Target gpu_for_cases() {
   return target;
 }
 
-Case make_gpu_case(uint64_t seed) {
+Case make_threaded_case(uint64_t seed) {
+  const uint64_t kind = seed / kinds().size() % 3;
+  if (kind == 0) return make_gpu_case(seed);
   Random random(seed + 0x67707500);
   Case c = make_case(seed);
-  switch (seed / kinds().size() % 3) {
-    case 0:
-      bind_loops(c, random);
-      break;
-    case 1:
-      rebuild_loops(c, random);
-      break;
-    default:
-      if (!use_defaults(c, random)) rebuild_loops(c, random);
-  }
+  if (kind == 1 || !use_defaults(c, random)) rebuild_loops(c, random);
   return c;
 }
 

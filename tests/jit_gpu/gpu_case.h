@@ -12,10 +12,10 @@ namespace altrt::property {
 /// A GPU to make schedules for; small, so that small cases have blocks enough.
 jit::Target gpu_for_cases();
 
-/// The case of a seed. A third each: make_case() with loops of its stages bound to threads; its layouts with new
-/// schedules around a loop over threads; what compile's defaults for GPUs make of the Computation by a random
-/// algorithm, with random tiles. Never refused by lower().
-Case make_gpu_case(uint64_t seed);
+/// The case of a seed. A third each: make_gpu_case(); the layouts of make_case() with new schedules around a loop over
+/// threads; what compile's defaults for GPUs make of the Computation by a random algorithm, with random tiles. Never
+/// refused by lower().
+Case make_threaded_case(uint64_t seed);
 
 /// Of all kernels: the most threads of a block; whether there are barriers, shuffles, shared memory.
 struct ThreadFeatures {
