@@ -34,54 +34,65 @@ int64_t threads_for(int64_t iterations, int64_t each, int64_t most) {
   return threads;
 }
 
+}  // namespace
+
 bool can_cross_threads(const Stage& stage) {
   return std::all_of(stage.state.begin(), stage.state.end(),
                      [](const StateValue& v) { return v.combine && size_of(v.type) >= 4; });
 }
 
-}  // namespace
-
-StageSchedule schedule_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts) {
+GpuMap default_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts) {
   constexpr int64_t kThreads = 256, kLanes = 4, kEnough = 1 << 18;
-  StageSchedule s;
-  std::vector<std::string> names;
+  GpuMap map;
   int64_t points = 1, last = 1;
   for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
-    names.push_back(loop.name);
     points *= loop.extent;
     last = loop.extent;
   }
+  if (last % kLanes == 0 && points >= kEnough && is_contiguous(c, stage, layouts)) map.lanes = kLanes;
+  map.threads = threads_for(points / map.lanes, 1, kThreads);
+  return map;
+}
+
+StageSchedule schedule_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts, const GpuMap& map) {
+  StageSchedule s;
+  std::vector<std::string> names;
+  for (const LoopInfo& loop : stage_loops(c, stage, layouts)) names.push_back(loop.name);
   if (names.empty()) return s;
   std::string all = fuse_all(s, names);
-  if (last % kLanes == 0 && points >= kEnough && is_contiguous(c, stage, layouts)) {
-    s.split(all, kLanes).vectorize(all + ".1");
+  if (map.lanes > 1) {
+    s.split(all, map.lanes, Tail::mask).vectorize(all + ".1");
     all += ".0";
-    points /= kLanes;
   }
-  s.split(all, std::min(kThreads, threads_for(points, 1, kThreads)), Tail::mask);
+  s.split(all, map.threads, Tail::mask);
   return s.parallel(all + ".0").bind(all + ".1");
 }
 
-StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
-                                     const Target& target) {
+GpuReduction default_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
+                                   const Target& target) {
   constexpr int64_t kThreads = 128, kMostThreads = 256, kLongReduction = 64;
-  StageSchedule s;
-  std::vector<std::string> spatial, reduce;
   int64_t points = 1, terms = 1;
-  const std::vector<LoopInfo> loops = stage_loops(c, stage, layouts);
-  for (const LoopInfo& loop : loops) {
-    (loop.reduce ? reduce : spatial).push_back(loop.name);
-    (loop.reduce ? terms : points) *= loop.extent;
-  }
+  for (const LoopInfo& loop : stage_loops(c, stage, layouts)) (loop.reduce ? terms : points) *= loop.extent;
   const int64_t enough = int64_t{target.multiprocessors} * kThreads;
   if (points < enough && terms >= kLongReduction && can_cross_threads(stage)) {
-    // One result a block.
+    return {threads_for(terms, 4, kMostThreads), true};
+  }
+  return {threads_for(points, target.multiprocessors, kThreads), false};
+}
+
+StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
+                                     const GpuReduction& reduction) {
+  StageSchedule s;
+  std::vector<std::string> spatial, reduce;
+  const std::vector<LoopInfo> loops = stage_loops(c, stage, layouts);
+  for (const LoopInfo& loop : loops) (loop.reduce ? reduce : spatial).push_back(loop.name);
+  if (reduction.across) {
     const std::string all = fuse_all(s, reduce);
-    s.split(all, threads_for(terms, 4, kMostThreads), Tail::mask).bind(all + ".1");
+    s.split(all, reduction.threads, Tail::mask).bind(all + ".1");
     for (const std::string& loop : spatial) s.parallel(loop);
     return s;
   }
-  // One result a thread; the last reductions without a loop.
+  // The last reductions without a loop.
   int64_t unrolled = 1;
   for (size_t i = loops.size(); i-- > 0 && loops[i].reduce && unrolled * loops[i].extent <= kMostUnrolled;) {
     unrolled *= loops[i].extent;
@@ -89,10 +100,13 @@ StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, c
   }
   if (spatial.empty()) return s;
   const std::string all = fuse_all(s, spatial);
-  s.split(all, threads_for(points, int64_t{target.multiprocessors}, kThreads), Tail::mask);
+  s.split(all, reduction.threads, Tail::mask);
   return s.parallel(all + ".0").bind(all + ".1");
 }
 
+namespace {
+
+/// How many of the root's outermost axes index every intermediate that it reads; 0 if the group is not of that form.
 size_t row_axes(const Computation& c, const Layouts& layouts) {
   const Stage& root = c.stages.back();
   if (!root.reduce.empty() || root.axes.empty() || !layout_of(c, root.outputs[0], layouts).is_plain()) return 0;
@@ -121,41 +135,45 @@ size_t row_axes(const Computation& c, const Layouts& layouts) {
   return prefix == shared.size() && prefix < root.axes.size() ? prefix : 0;
 }
 
-bool schedule_gpu_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule) {
+}  // namespace
+
+GpuRows default_gpu_rows(const Computation& c, const Layouts& layouts, const Target& target) {
   constexpr int64_t kEach = 4, kMostThreads = 256;
-  const size_t prefix = row_axes(c, layouts);
-  if (prefix == 0) return false;
+  const size_t axes = c.stages.size() > 1 ? row_axes(c, layouts) : 0;
+  if (axes == 0) return {};
   const Stage& root = c.stages.back();
   int64_t length = 1, bytes = 0;
-  for (size_t i = prefix; i < root.axes.size(); ++i) length *= root.axes[i].extent.bound;
+  for (size_t i = axes; i < root.axes.size(); ++i) length *= root.axes[i].extent.bound;
   for (const Stage& stage : c.stages) {
-    if (!stage.reduce.empty() && !can_cross_threads(stage)) return false;
+    if (!stage.reduce.empty() && !can_cross_threads(stage)) return {};
     for (const int output : stage.outputs) {
       const TensorDecl& tensor = c.tensors[static_cast<size_t>(output)];
       int64_t elements = 1;
-      for (size_t d = prefix; d < tensor.shape.size(); ++d) elements *= tensor.shape[d].bound;
+      for (size_t d = axes; d < tensor.shape.size(); ++d) elements *= tensor.shape[d].bound;
       if (&stage != &root) bytes += elements * static_cast<int64_t>(size_of(tensor.type));
     }
   }
-  if (bytes > target.group_bytes / 2) return false;
-  const int64_t threads = threads_for(length, kEach, kMostThreads);
-  for (size_t i = 0; i < c.stages.size(); ++i) {
-    const Stage& stage = c.stages[i];
+  if (bytes > target.group_bytes / 2) return {};
+  return {axes, threads_for(length, kEach, kMostThreads)};
+}
+
+void schedule_gpu_rows(const Computation& c, const Layouts& layouts, const GpuRows& rows, Schedule& schedule) {
+  const Stage& root = c.stages.back();
+  for (const Stage& stage : c.stages) {
     StageSchedule& s = schedule[stage.name];
     std::vector<std::string> reduce, own;
     for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
       if (loop.reduce) reduce.push_back(loop.name);
     }
-    for (size_t a = prefix; a < stage.axes.size(); ++a) own.push_back(stage.axes[a].name);
+    for (size_t a = rows.axes; a < stage.axes.size(); ++a) own.push_back(stage.axes[a].name);
     const std::vector<std::string>& bound = reduce.empty() ? own : reduce;
     if (!bound.empty()) {
       const std::string all = fuse_all(s, bound);
-      s.split(all, threads, Tail::mask).bind(all + ".1");
+      s.split(all, rows.threads, Tail::mask).bind(all + ".1");
     }
-    if (&stage != &root) s.compute_at(root.name, root.axes[prefix - 1].name);
+    if (&stage != &root) s.compute_at(root.name, root.axes[rows.axes - 1].name);
   }
-  for (size_t i = 0; i < prefix; ++i) schedule[root.name].parallel(root.axes[i].name);
-  return true;
+  for (size_t i = 0; i < rows.axes; ++i) schedule[root.name].parallel(root.axes[i].name);
 }
 
 }  // namespace altrt::jit

@@ -73,13 +73,15 @@ Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target
   const GpuProduct product = gpu_product(c);
   if (product.stage >= 0) {
     schedule_gpu_product(c, layouts, choose_gpu_tile(product, target).tile, schedule);
-  } else if (c.stages.size() > 1 && schedule_gpu_rows(c, layouts, target, schedule)) {
-    return schedule;
+  } else if (const GpuRows rows = default_gpu_rows(c, layouts, target); rows.axes > 0) {
+    schedule_gpu_rows(c, layouts, rows, schedule);
   }
   for (const Stage& stage : c.stages) {
     if (schedule.stages.count(stage.name)) continue;
     schedule[stage.name] =
-        stage.reduce.empty() ? schedule_gpu_map(c, stage, layouts) : schedule_gpu_reduction(c, stage, layouts, target);
+        stage.reduce.empty()
+            ? schedule_gpu_map(c, stage, layouts, default_gpu_map(c, stage, layouts))
+            : schedule_gpu_reduction(c, stage, layouts, default_gpu_reduction(c, stage, layouts, target));
   }
   return schedule;
 }

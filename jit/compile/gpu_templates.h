@@ -39,17 +39,36 @@ std::string gpu_algorithm(const Computation& c, const Target& target);
 Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed);
 Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target& target);
 
-// --- by kind of stage ---
+// --- by kind of stage: parameters, what they are untuned, the schedule ---
 /// The product's stage and those of its operands; the rest of the group is left alone.
 void schedule_gpu_product(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule);
-StageSchedule schedule_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts);
-StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
-                                     const Target& target);
-/// All stages of a softmax- or normalisation-like group, one row a block; false if the group is not of that form.
-bool schedule_gpu_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule);
 
-/// How many of the root's outermost axes every other stage of the group is computed once for each point of, its
-/// intermediates plain; 0 if the group is not of that form.
-size_t row_axes(const Computation& c, const Layouts& layouts);
+/// A pure map: all points in one row of blocks, each thread with `lanes` neighbours.
+struct GpuMap {
+  int64_t threads = 256, lanes = 1;
+};
+GpuMap default_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts);
+StageSchedule schedule_gpu_map(const Computation& c, const Stage& stage, const Layouts& layouts, const GpuMap& map);
+
+/// A reduction: one result a thread, or (`across`) one a block, whose threads share the terms.
+struct GpuReduction {
+  int64_t threads = 128;
+  bool across = false;
+};
+GpuReduction default_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
+                                   const Target& target);
+StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
+                                     const GpuReduction& reduction);
+/// Whether the threads of a block can exchange the stage's states.
+bool can_cross_threads(const Stage& stage);
+
+/// A softmax- or normalisation-like group, one row a block.
+struct GpuRows {
+  size_t axes = 0;  // of the root, the outermost ones: every other stage is computed once for each of their points; 0:
+                    // the group is not of that form
+  int64_t threads = 0;  // a power of two
+};
+GpuRows default_gpu_rows(const Computation& c, const Layouts& layouts, const Target& target);
+void schedule_gpu_rows(const Computation& c, const Layouts& layouts, const GpuRows& rows, Schedule& schedule);
 
 }  // namespace altrt::jit

@@ -145,12 +145,11 @@ std::string ExprPrinter::min_max(const Expr& e) {
   if (e->type == DataType::boolean) return binary(e, is_min ? "&&" : "||");
   const std::string a = text(e->args[0]), b = text(e->args[1]);
   const Expr& second = e->args[1];
-  if (is_float(e->type) && !(second.is(ExprKind::constant) && second->float_value == second->float_value)) {
-    const char* name = is_min ? "nan_min_" : "nan_max_";
-    return helpers_.request(name + std::string(altrt::to_string(e->type))) + "(" + a + ", " + b + ")";
-  }
-  // The first where both are equal, and where it is NaN.
-  return "(" + a + (is_min ? " > " : " < ") + b + " ? " + b + " : " + a + ")";
+  const bool may_be_nan =
+      is_float(e->type) && !(second.is(ExprKind::constant) && second->float_value == second->float_value);
+  const bool narrow = type_of(e) == std::string("int");
+  const std::string name = std::string(may_be_nan ? "nan_" : "plain_") + (is_min ? "min_" : "max_");
+  return helpers_.request(name + (narrow ? "i32" : altrt::to_string(e->type))) + "(" + a + ", " + b + ")";
 }
 
 bool ExprPrinter::reads_memory(const Expr& e) const {

@@ -2,7 +2,9 @@
 #include <altrt/error.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
+#include <unordered_map>
 
 #include "jit/gpu/cuda_expr.h"
 #include "jit/gpu/gpu.h"
@@ -233,13 +235,31 @@ class KernelPrinter {
         continue;
       }
       Stmt one = stmt;
-      one.value = analyzer_->simplify(substitute(stmt.value, constants));
+      one.value = at_lane(stmt.value, constants);
       for (Expr& index : one.indices) index = substitute(index, constants);
       store(one);
     }
   }
 
   // --- vector loops: four, two or one iterations at a time ---
+
+  /// The value with lanes replaced by their numbers. A table is not looked up outside: there its condition is false.
+  Expr at_lane(const Expr& value, const Substitution& lanes) {
+    std::unordered_map<const ExprNode*, Expr> done;
+    const std::function<Expr(const Expr&)> replace = [&](const Expr& e) -> Expr {
+      if (e.is(ExprKind::variable)) return substitute(e, lanes);
+      if (e->args.empty()) return e;
+      if (const auto found = done.find(e.get()); found != done.end()) return found->second;
+      Exprs args;
+      for (const Expr& argument : e->args) args.push_back(replace(argument));
+      const bool is_table = e.is(ExprKind::table) && args[0].is_int();
+      const bool inside =
+          !is_table || (args[0]->int_value >= 0 && args[0]->int_value < static_cast<int64_t>(e->table->size()));
+      const Expr result = inside ? with_args(e, std::move(args)) : constant(e->type, 0);
+      return done[e.get()] = result;
+    };
+    return analyzer_->simplify(replace(value));
+  }
 
   void vector_loop(const Stmt& stmt, int64_t extent) {
     std::unique_ptr<Analyzer> outer = std::move(analyzer_);
@@ -321,7 +341,7 @@ class KernelPrinter {
     Exprs lanes;
     for (int64_t i = 0; i < width; ++i) {
       const Expr loaded = rewrite_loads(stmt.value, number, width, i);
-      lanes.push_back(analyzer_->simplify(substitute(loaded, {{lane, Expr(first + i)}})));
+      lanes.push_back(at_lane(loaded, {{lane, Expr(first + i)}}));
       values.announce(lanes.back());
     }
     const Expr base = chunk_base(stmt.buffer, stmt.indices, lane, first, width);

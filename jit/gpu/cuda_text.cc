@@ -55,6 +55,8 @@ const std::map<std::string, std::string>& templates() {
   static const std::map<std::string, std::string> map{
       {"nan_min", "T NAME(T a, T b) { return b != b ? b : (b < a ? b : a); }"},
       {"nan_max", "T NAME(T a, T b) { return b != b ? b : (a < b ? b : a); }"},
+      {"plain_min", "T NAME(T a, T b) { return b < a ? b : a; }"},
+      {"plain_max", "T NAME(T a, T b) { return a < b ? b : a; }"},
       {"int_div", "T NAME(T a, T b) { return b == 0 ? (T)0 : b == (T)-1 ? (T)(0 - (U)a) : (T)(a / b); }"},
       {"floor_div",
        "T NAME(T a, T b) {\n  if (b == 0) return 0;\n  if (b == (T)-1 && (T)-1 < (T)0) return (T)(0 - (U)a);\n"

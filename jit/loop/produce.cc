@@ -177,6 +177,11 @@ Stmts StageEmitter::with_producers(const Walk& w, size_t i, const Place& outside
     if (regions.count(producer) == 0 || loops_.position(group_.placement(producer).loop) < position)
       refuse(group_.stage(producer).name, "hold_at",
              "loop " + loop + " is not outside loop " + group_.placement(producer).loop);
+    const Loop* bound = loops_.bound();
+    const size_t threads = bound ? loops_.position(bound->name) : position;
+    if (threads > position && threads <= loops_.position(group_.placement(producer).loop))
+      refuse(group_.stage(producer).name, "hold_at",
+             "the threads of loop " + bound->name + " would share the rows of each");
     bind(producer, group_.placement(producer).loop == loop ? place.storages : place.held);
   }
   Stmts body;
