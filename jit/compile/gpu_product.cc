@@ -105,7 +105,7 @@ ProductLoops product_loops(const Computation& c, const Stage& stage, const Layou
   }
   // A matrix may be one row or column.
   for (auto* list : {&loops.rows, &loops.columns}) {
-    if (list->empty()) {
+    if (list->empty() && !loops.others.empty()) {
       list->push_back(loops.others.back());
       loops.others.pop_back();
     }
@@ -147,6 +147,13 @@ void schedule_operand(const Computation& c, const char* name, const std::string&
 }
 
 }  // namespace
+
+bool gpu_product_fits(const Computation& c, const Layouts& layouts) {
+  const GpuProduct product = gpu_product(c);
+  if (product.stage < 0) return false;
+  const ProductLoops loops = product_loops(c, c.stages[static_cast<size_t>(product.stage)], layouts);
+  return !loops.rows.empty() && !loops.columns.empty();
+}
 
 void schedule_gpu_product(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {
   const GpuProduct product = gpu_product(c);

@@ -71,8 +71,10 @@ Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed) {
 Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target& target) {
   Schedule schedule;
   const GpuProduct product = gpu_product(c);
-  if (product.stage >= 0) {
+  if (gpu_product_fits(c, layouts)) {
     schedule_gpu_product(c, layouts, choose_gpu_tile(product, target).tile, schedule);
+  } else if (product.stage >= 0) {
+    for (const char* operand : {"gemm_rows", "gemm_cols"}) schedule[operand].inline_stage();
   } else if (const GpuRows rows = default_gpu_rows(c, layouts, target); rows.axes > 0) {
     schedule_gpu_rows(c, layouts, rows, schedule);
   }

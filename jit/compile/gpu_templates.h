@@ -40,7 +40,9 @@ Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed);
 Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target& target);
 
 // --- by kind of stage: parameters, what they are untuned, the schedule ---
-/// The product's stage and those of its operands; the rest of the group is left alone.
+/// Whether there is a product with loops over rows and over columns, which the result's layout may have merged.
+bool gpu_product_fits(const Computation& c, const Layouts& layouts);
+/// The product's stage and those of its operands; the rest of the group is left alone. Only where it fits.
 void schedule_gpu_product(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule);
 
 /// A pure map: all points in one row of blocks, each thread with `lanes` neighbours.
