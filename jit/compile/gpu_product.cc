@@ -11,11 +11,8 @@ namespace altrt::jit {
 
 namespace {
 
-constexpr const char* kRows = "gemm_rows";
-constexpr const char* kColumns = "gemm_cols";
-
 /// The index of an access to an operand in the product's stage.
-Exprs operand_index(const Computation& c, const Stage& stage, const char* operand) {
+Exprs operand_index(const Computation& c, const Stage& stage, const std::string& operand) {
   for (const Expr& e : stage_accesses(stage)) {
     if (c.tensors[static_cast<size_t>(e->id)].name == operand) return e->args;
   }
@@ -28,21 +25,21 @@ int64_t extent_of(const Computation& c, int tensor, size_t dim) {
 
 }  // namespace
 
-GpuProduct gpu_product(const Computation& c) {
+namespace {
+
+GpuProduct product_of(const Computation& c, int rows, int columns) {
   GpuProduct product;
-  const int rows = c.find_tensor(kRows), columns = c.find_tensor(kColumns);
-  if (gemm_parts(c.algorithm) == 0 || rows < 0 || columns < 0) return product;
+  product.rows_name = c.tensors[static_cast<size_t>(rows)].name;
+  product.columns_name = c.tensors[static_cast<size_t>(columns)].name;
   product.stage = c.readers(rows).at(0);
   const Stage& stage = c.stages[static_cast<size_t>(product.stage)];
-  const size_t row_rank = c.tensors[static_cast<size_t>(rows)].shape.size();
-  const size_t column_rank = c.tensors[static_cast<size_t>(columns)].shape.size();
-  product.rows = extent_of(c, rows, row_rank - 1);
-  product.columns = extent_of(c, columns, column_rank - 1);
+  product.rows = extent_of(c, rows, c.tensors[static_cast<size_t>(rows)].shape.size() - 1);
+  product.columns = extent_of(c, columns, c.tensors[static_cast<size_t>(columns)].shape.size() - 1);
   product.depth = stage.reduce[0].extent.bound;
   int64_t points = 1;
   for (const Axis& axis : stage.axes) points *= axis.extent.bound;
   product.batch = points / (product.rows * product.columns);
-  const Stage& operand = c.stages[static_cast<size_t>(c.find_stage(kColumns))];
+  const Stage& operand = c.stages[static_cast<size_t>(c.find_stage(product.columns_name))];
   const std::string& k = operand.axes[operand.axes.size() - 2].name;
   product.stretch = product.depth;
   visit(operand.results[0], [&](const Expr& e) {
@@ -53,30 +50,55 @@ GpuProduct gpu_product(const Computation& c) {
   return product;
 }
 
-GpuTileChoice choose_gpu_tile(const GpuProduct& product, const Target& target) {
-  // Share of the arithmetic's peak that a tile reaches with a full device, as measured by hand.
-  struct Kind {
-    GpuTile tile;
-    double efficiency;
-  };
-  static constexpr Kind kKinds[] = {{{128, 128, 8, 8, 8}, 0.75}, {{128, 64, 8, 4, 8}, 0.65}, {{64, 128, 4, 8, 8}, 0.65},
-                                    {{64, 64, 4, 4, 8}, 0.55},   {{32, 64, 2, 4, 8}, 0.42},  {{64, 32, 4, 2, 8}, 0.40},
-                                    {{32, 32, 2, 2, 8}, 0.30},   {{16, 64, 2, 4, 8}, 0.35},  {{16, 32, 2, 2, 8}, 0.22}};
+}  // namespace
+
+std::vector<GpuProduct> gpu_products(const Computation& c) {
+  std::vector<GpuProduct> products;
+  if (gemm_parts(c.algorithm) == 0) return products;
+  for (int number = 0;; ++number) {
+    const std::string prefix = number > 0 ? "gemm" + std::to_string(number) + "_" : "gemm_";
+    const int rows = c.find_tensor(prefix + "rows"), columns = c.find_tensor(prefix + "cols");
+    if (rows < 0 || columns < 0) return products;
+    products.push_back(product_of(c, rows, columns));
+  }
+}
+
+namespace {
+
+struct TileKind {
+  GpuTile tile;
+  double efficiency;  // share of the arithmetic's peak that is expected of it with a full device
+};
+
+double tile_cycles(const TileKind& kind, const GpuProduct& product, const Target& target) {
   constexpr double kMultiplyAdds = 128;  // of a multiprocessor, a cycle
-  constexpr double kAlone = 0.45;        // of that by one block of 256 threads
+  constexpr double kAlone = 0.45;        // share of that which is expected of one block of 256 threads
+  const auto blocks = static_cast<double>(product.batch * ceil_div(product.rows, kind.tile.rows) *
+                                          ceil_div(product.columns, kind.tile.columns));
+  const double waves = std::max(1.0, blocks / target.multiprocessors);
+  const double shared = std::min(1.0, kAlone * waves * static_cast<double>(kind.tile.threads()) / 256);
+  const auto work = static_cast<double>(kind.tile.rows * kind.tile.columns * product.depth);
+  return std::ceil(waves) * work / (kMultiplyAdds * kind.efficiency * shared);
+}
+
+}  // namespace
+
+GpuTileChoice choose_gpu_tile(const std::vector<GpuProduct>& products, const Target& target) {
+  static constexpr TileKind kKinds[] = {
+      {{128, 128, 8, 8, 8}, 0.75}, {{128, 64, 8, 4, 8}, 0.65}, {{64, 128, 4, 8, 8}, 0.65},
+      {{64, 64, 4, 4, 8}, 0.55},   {{32, 64, 2, 4, 8}, 0.42},  {{64, 32, 4, 2, 8}, 0.40},
+      {{32, 32, 2, 2, 8}, 0.30},   {{16, 64, 2, 4, 8}, 0.35},  {{16, 32, 2, 2, 8}, 0.22}};
   GpuTileChoice best;
   best.cycles = std::numeric_limits<double>::infinity();
-  for (const Kind& kind : kKinds) {
-    const auto blocks = static_cast<double>(product.batch * ceil_div(product.rows, kind.tile.rows) *
-                                            ceil_div(product.columns, kind.tile.columns));
-    const double waves = std::max(1.0, blocks / target.multiprocessors);
-    const double shared = std::min(1.0, kAlone * std::max(1.0, waves) * static_cast<double>(kind.tile.threads()) / 256);
-    const auto work = static_cast<double>(kind.tile.rows * kind.tile.columns * product.depth);
-    const double cycles = std::ceil(waves) * work / (kMultiplyAdds * kind.efficiency * shared);
+  for (const TileKind& kind : kKinds) {
+    double cycles = 0;
+    for (const GpuProduct& product : products) cycles += tile_cycles(kind, product, target);
     if (cycles < best.cycles) best = {kind.tile, cycles};
   }
   const int64_t deeper = 2 * best.tile.depth;
-  const bool fits = product.depth % deeper == 0 && product.stretch % deeper == 0;
+  const bool fits = std::all_of(products.begin(), products.end(), [&](const GpuProduct& product) {
+    return product.depth % deeper == 0 && product.stretch % deeper == 0;
+  });
   if (fits && best.tile.rows + best.tile.columns <= 128) best.tile.depth = deeper;
   return best;
 }
@@ -89,8 +111,10 @@ struct ProductLoops {
   std::string k;
 };
 
-ProductLoops product_loops(const Computation& c, const Stage& stage, const Layouts& layouts) {
-  const Expr row = operand_index(c, stage, kRows).back(), column = operand_index(c, stage, kColumns).back();
+ProductLoops product_loops(const Computation& c, const GpuProduct& product, const Layouts& layouts) {
+  const Stage& stage = c.stages[static_cast<size_t>(product.stage)];
+  const Expr row = operand_index(c, stage, product.rows_name).back();
+  const Expr column = operand_index(c, stage, product.columns_name).back();
   ProductLoops loops;
   for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
     if (loop.reduce) {
@@ -125,8 +149,8 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
 }
 
 /// An operand's tile, fetched by all threads: in the order in which its source lies in memory.
-void schedule_operand(const Computation& c, const char* name, const std::string& product, const std::string& loop,
-                      const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {
+void schedule_operand(const Computation& c, const std::string& name, const std::string& product,
+                      const std::string& loop, const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {
   const Stage& stage = c.stages[static_cast<size_t>(c.find_stage(name))];
   std::vector<std::string> axes;
   for (const Axis& axis : stage.axes) axes.push_back(axis.name);
@@ -146,19 +170,10 @@ void schedule_operand(const Computation& c, const char* name, const std::string&
   s.compute_at(product, loop);
 }
 
-}  // namespace
-
-bool gpu_product_fits(const Computation& c, const Layouts& layouts) {
-  const GpuProduct product = gpu_product(c);
-  if (product.stage < 0) return false;
-  const ProductLoops loops = product_loops(c, c.stages[static_cast<size_t>(product.stage)], layouts);
-  return !loops.rows.empty() && !loops.columns.empty();
-}
-
-void schedule_gpu_product(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {
-  const GpuProduct product = gpu_product(c);
+void schedule_product(const Computation& c, const GpuProduct& product, const Layouts& layouts, const GpuTile& tile,
+                      Schedule& schedule) {
   const Stage& stage = c.stages[static_cast<size_t>(product.stage)];
-  const ProductLoops loops = product_loops(c, stage, layouts);
+  const ProductLoops loops = product_loops(c, product, layouts);
   StageSchedule& s = schedule[stage.name];
   std::vector<std::string> order = loops.others;
   append(order, loops.rows);
@@ -177,9 +192,23 @@ void schedule_gpu_product(const Computation& c, const Layouts& layouts, const Gp
   for (const std::string& loop : loops.others) s.parallel(loop);
   s.parallel(r + ".0").parallel(n + ".0");
   s.unroll(k + ".1").unroll(row).vectorize(column);
-  for (const char* operand : {kRows, kColumns}) {
+  for (const std::string& operand : {product.rows_name, product.columns_name}) {
     schedule_operand(c, operand, stage.name, k + ".0", layouts, tile, schedule);
   }
+}
+
+}  // namespace
+
+bool gpu_products_fit(const Computation& c, const Layouts& layouts) {
+  const std::vector<GpuProduct> products = gpu_products(c);
+  return !products.empty() && std::all_of(products.begin(), products.end(), [&](const GpuProduct& product) {
+    const ProductLoops loops = product_loops(c, product, layouts);
+    return !loops.rows.empty() && !loops.columns.empty();
+  });
+}
+
+void schedule_gpu_products(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {
+  for (const GpuProduct& product : gpu_products(c)) schedule_product(c, product, layouts, tile, schedule);
 }
 
 }  // namespace altrt::jit

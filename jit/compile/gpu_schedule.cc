@@ -8,26 +8,41 @@
 namespace altrt::jit {
 
 std::string gpu_algorithm(const Computation& c, const Target& target) {
-  if (phases_fit(c)) return "phases";
-  if (!gemm_fits(c)) return "direct";
-  // Partial sums cost a kernel more, and their way through memory.
+  if (!gemm_fits(c)) return default_algorithm(c);
+  // Partial sums cost kernels more, and their way through memory.
   constexpr double kKernelCycles = 6000, kBytesPerCycle = 1000;
-  std::string best = "direct";
+  constexpr int64_t kLeastDepth = 64;
+  std::string best;
   double least = 0;
   for (const std::string& name : algorithms(c)) {
     const int parts = gemm_parts(name);
     if (parts == 0) continue;
-    const GpuProduct product = gpu_product(apply_algorithm(c, name));
-    constexpr int64_t kLeastDepth = 64;
-    if (parts > 1 && product.depth < kLeastDepth) continue;
-    double cycles = choose_gpu_tile(product, target).cycles;
-    const auto results = static_cast<double>(product.batch * product.rows * product.columns);
-    if (parts > 1) cycles += kKernelCycles + 8 * results / kBytesPerCycle;
-    if (best != "direct" && cycles >= least) continue;
+    const std::vector<GpuProduct> products = gpu_products(apply_algorithm(c, name));
+    double cycles = choose_gpu_tile(products, target).cycles;
+    int64_t depth = 0;
+    for (const GpuProduct& product : products) {
+      const auto results = static_cast<double>(product.batch * product.rows * product.columns);
+      if (parts > 1) cycles += kKernelCycles + 8 * results / kBytesPerCycle;
+      depth = std::max(depth, product.depth);
+    }
+    if (parts > 1 && depth < kLeastDepth) continue;
+    if (!best.empty() && cycles >= least) continue;
     best = name;
     least = cycles;
   }
   return best;
+}
+
+namespace {
+
+/// The stages of all products' operands.
+std::vector<std::string> operands(const Computation& c) {
+  std::vector<std::string> names;
+  for (const GpuProduct& product : gpu_products(c)) {
+    names.push_back(product.rows_name);
+    names.push_back(product.columns_name);
+  }
+  return names;
 }
 
 /// By how many elements of `axis` the index moves on at a time; 0 if it does not depend on it.
@@ -41,13 +56,13 @@ int64_t stretch_of(const Expr& index, const std::string& axis) {
   return stretch;
 }
 
+}  // namespace
+
 /// Constants that a product's operand is made of: stored in the order in which the operand runs over them.
 Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed) {
   Layouts layouts = fixed;
-  for (const char* operand : {"gemm_rows", "gemm_cols"}) {
-    const int number = c.find_stage(operand);
-    if (number < 0) continue;
-    const Stage& stage = c.stages[static_cast<size_t>(number)];
+  for (const std::string& operand : operands(c)) {
+    const Stage& stage = c.stages[static_cast<size_t>(c.find_stage(operand))];
     const std::string &own = stage.axes.back().name, &k = stage.axes[stage.axes.size() - 2].name;
     for (const Expr& e : stage_accesses(stage)) {
       const TensorDecl& tensor = c.tensors[static_cast<size_t>(e->id)];
@@ -70,11 +85,10 @@ Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed) {
 
 Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target& target) {
   Schedule schedule;
-  const GpuProduct product = gpu_product(c);
-  if (gpu_product_fits(c, layouts)) {
-    schedule_gpu_product(c, layouts, choose_gpu_tile(product, target).tile, schedule);
-  } else if (product.stage >= 0) {
-    for (const char* operand : {"gemm_rows", "gemm_cols"}) schedule[operand].inline_stage();
+  if (gpu_products_fit(c, layouts)) {
+    schedule_gpu_products(c, layouts, choose_gpu_tile(gpu_products(c), target).tile, schedule);
+  } else if (!operands(c).empty()) {
+    for (const std::string& operand : operands(c)) schedule[operand].inline_stage();
   } else if (const GpuRows rows = default_gpu_rows(c, layouts, target); rows.axes > 0) {
     schedule_gpu_rows(c, layouts, rows, schedule);
   }

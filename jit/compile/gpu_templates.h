@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "jit/compile/decisions.h"
 #include "jit/compile/stage_loops.h"
@@ -21,18 +22,20 @@ struct GpuTile {
 
 /// Extents of a product's matrices.
 struct GpuProduct {
-  int stage = -1;  // of the (partial) product; -1: `c` was not made by gemm()
+  int stage = -1;                       // of the (partial) product
+  std::string rows_name, columns_name;  // of the operands' stages and tensors
   int64_t batch = 1, rows = 1, columns = 1, depth = 1;
   int64_t stretch = 1;  // of the depth: so many neighbours differ in one index of the columns' tensor only
 };
-GpuProduct gpu_product(const Computation& c);
+/// Of a Computation made by gemm(), one or, of a transposed convolution, one for each phase; empty of others.
+std::vector<GpuProduct> gpu_products(const Computation& c);
 
-/// The tile of least estimated time, and that time in cycles of a multiprocessor.
+/// The tile of least estimated time for all of them, and that time in cycles of a multiprocessor.
 struct GpuTileChoice {
   GpuTile tile;
   double cycles = 0;
 };
-GpuTileChoice choose_gpu_tile(const GpuProduct& product, const Target& target);
+GpuTileChoice choose_gpu_tile(const std::vector<GpuProduct>& products, const Target& target);
 
 /// "gemm" in as many parts as keep the device busy, "phases", or "direct".
 std::string gpu_algorithm(const Computation& c, const Target& target);
@@ -40,10 +43,10 @@ Layouts gpu_layouts(const Computation& c, const FixedLayouts& fixed);
 Schedule gpu_schedule(const Computation& c, const Layouts& layouts, const Target& target);
 
 // --- by kind of stage: parameters, what they are untuned, the schedule ---
-/// Whether there is a product with loops over rows and over columns, which the result's layout may have merged.
-bool gpu_product_fits(const Computation& c, const Layouts& layouts);
-/// The product's stage and those of its operands; the rest of the group is left alone. Only where it fits.
-void schedule_gpu_product(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule);
+/// Whether there are products with loops over rows and over columns, which the result's layout may have merged.
+bool gpu_products_fit(const Computation& c, const Layouts& layouts);
+/// The products' stages and those of their operands; the rest of the group is left alone. Only where they fit.
+void schedule_gpu_products(const Computation& c, const Layouts& layouts, const GpuTile& tile, Schedule& schedule);
 
 /// A pure map: all points in one row of blocks, each thread with `lanes` neighbours.
 struct GpuMap {

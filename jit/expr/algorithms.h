@@ -11,8 +11,9 @@ namespace altrt::jit {
 
 /// The algorithms that fit a Computation: "direct" first. "winograd2", "winograd4": convolutions with 3-wide kernels,
 /// stride 1, dilation 1 in the last two spatial dimensions. "phases": transposed convolutions, one stage for each
-/// residue of the output coordinates. "gemm", "gemm2", "gemm4", ... "gemm32": convolutions and matrix products as a
-/// product of two matrices that are stages of their own, its sums made in so many parts.
+/// residue of the output coordinates. "gemm", "gemm2", "gemm4", ... "gemm32": convolutions (transposed ones by
+/// their phases) and matrix products as products of two matrices that are stages of their own, sums made in so many
+/// parts.
 std::vector<std::string> algorithms(const Computation& c);
 /// What is used where nothing is known: "phases" where it fits, else "direct".
 std::string default_algorithm(const Computation& c);

@@ -53,14 +53,16 @@ struct Digit {
   int64_t divisor = 1;
 };
 
+/// One stage as a product. What it adds to the Computation has names that begin with `prefix`.
 class Gemm {
  public:
-  explicit Gemm(const Computation& c) : c_(c), stage_(c.stages[static_cast<size_t>(c.anchor.stage)]) {}
+  Gemm(const Computation& c, const Stage& stage, std::string prefix)
+      : c_(c), stage_(stage), prefix_(std::move(prefix)) {}
 
   /// Finds rows, columns and what both have; false if the stage is no such product.
   bool fits() {
     if (stage_.state.size() != 1 || stage_.axes.empty() || stage_.reduce.empty()) return false;
-    if (!stage_.state[0].init.is(ExprKind::constant) || c_.writers(stage_.outputs[0]).size() != 1) return false;
+    if (!stage_.state[0].init.is(ExprKind::constant)) return false;
     for (const auto* list : {&stage_.axes, &stage_.reduce}) {
       for (const Axis& axis : *list) {
         if (axis.extent.is_symbolic()) return false;
@@ -91,31 +93,26 @@ class Gemm {
     return !rows_.empty() && shared >= kLeastRows;
   }
 
-  Computation make(int64_t parts) {
-    result_ = c_;
+  /// The stages that take the stage's place, their tensors added to `c`.
+  std::vector<Stage> make(int64_t parts, Computation& c) {
     for (const Axis& axis : stage_.reduce) reduction_ *= axis.extent.bound;
     part_ = (reduction_ + parts - 1) / parts;
     if (part_ > kStretch) part_ = (part_ + kStretch - 1) / kStretch * kStretch;
     std::vector<Digit> shared = batch_;
-    const int rows = add_operand("rows", factors_.first, shared, rows_, parts);
+    std::vector<Stage> stages{operand("rows", factors_.first, shared, rows_, parts, c)};
     shared.insert(shared.end(), groups_.begin(), groups_.end());
-    const int columns = add_operand("cols", factors_.second, shared, columns_, parts);
-    const size_t at = static_cast<size_t>(c_.anchor.stage);
+    stages.push_back(operand("cols", factors_.second, shared, columns_, parts, c));
+    const int rows = stages[0].outputs[0], columns = stages[1].outputs[0];
     Stage product = stage_;
-    product.reduce = {{prefix() + "k", part_}};
-    result_.stages.erase(result_.stages.begin() + c_.anchor.stage);
-    std::vector<Stage> stages = std::move(operands_);
+    product.reduce = {{prefix_ + "k", part_}};
     if (parts > 1) {
-      stages.push_back(partial(product, rows, columns, parts));
+      stages.push_back(partial(product, rows, columns, parts, c));
       stages.push_back(sum(stages.back().outputs[0], parts));
-      result_.anchor.stage += 1;
     } else {
       product.state[0] = dot(rows, columns, Expr(0), stage_.axes);
       stages.push_back(product);
     }
-    result_.anchor.stage += 2;
-    result_.stages.insert(result_.stages.begin() + static_cast<std::ptrdiff_t>(at), stages.begin(), stages.end());
-    return std::move(result_);
+    return stages;
   }
 
  private:
@@ -123,7 +120,6 @@ class Gemm {
   static constexpr int64_t kStretch = 8;  // parts are multiples of it, so that tiles of k can be
 
   int64_t extent(const Digit& digit) const { return stage_.axes[digit.axis].extent.bound / digit.divisor; }
-  std::string prefix() const { return "gemm_"; }
 
   /// The number that the digits make of the given axes.
   Expr number(const std::vector<Digit>& digits, const std::vector<Axis>& axes) const {
@@ -133,12 +129,11 @@ class Gemm {
   }
 
   /// Stage and tensor that hold one factor: dimensions `shared`, k, and `own` as one.
-  int add_operand(const std::string& name, const Expr& factor, const std::vector<Digit>& shared,
-                  const std::vector<Digit>& own, int64_t parts) {
+  Stage operand(const std::string& name, const Expr& factor, const std::vector<Digit>& shared,
+                const std::vector<Digit>& own, int64_t parts, Computation& c) const {
     Stage stage;
-    stage.name = prefix() + name;
+    stage.name = prefix_ + name;
     Substitution values;
-    std::map<std::string, Expr> quotients;
     const auto add_axis = [&](const std::string& suffix, int64_t extent) {
       stage.axes.push_back({stage.name + "_" + suffix, extent});
       return variable(stage.axes.back().name);
@@ -164,10 +159,8 @@ class Gemm {
     for (const Axis& axis : stage.axes) shape.push_back(axis.extent);
     stage.store = variables(stage.axes);
     stage.results = {simplify(value, axis_ranges(stage))};
-    const int tensor = result_.add_tensor({stage.name, factor->type, shape, Role::intermediate});
-    stage.outputs = {tensor};
-    operands_.push_back(std::move(stage));
-    return tensor;
+    stage.outputs = {c.add_tensor({stage.name, factor->type, shape, Role::intermediate})};
+    return stage;
   }
 
   /// Channels last where whole stretches of k have one tap.
@@ -189,7 +182,7 @@ class Gemm {
   /// The sum over one part of k, which begins at `begin`, for the point that the axes name.
   StateValue dot(int rows, int columns, const Expr& begin, const std::vector<Axis>& axes) const {
     const DataType type = factors_.first->type;
-    const Expr k = begin + variable(prefix() + "k"), self = state(0, type);
+    const Expr k = begin + variable(prefix_ + "k"), self = state(0, type);
     Exprs row_index, column_index;
     for (const Digit& digit : batch_) {
       row_index.push_back(variable(axes[digit.axis].name));
@@ -205,24 +198,24 @@ class Gemm {
     return value;
   }
 
-  Stage partial(Stage stage, int rows, int columns, int64_t parts) {
-    stage.name = prefix() + "part";
-    const Axis part{prefix() + "p", parts};
-    for (Axis& axis : stage.axes) axis.name = prefix() + axis.name;
+  Stage partial(Stage stage, int rows, int columns, int64_t parts, Computation& c) const {
+    stage.name = prefix_ + "part";
+    const Axis part{prefix_ + "p", parts};
+    for (Axis& axis : stage.axes) axis.name = prefix_ + axis.name;
     stage.state[0] = dot(rows, columns, variable(part.name) * part_, stage.axes);
     stage.axes.insert(stage.axes.begin(), part);
     std::vector<Extent> shape;
     for (const Axis& axis : stage.axes) shape.push_back(axis.extent);
     stage.store = variables(stage.axes);
     stage.results = {state(0, factors_.first->type)};
-    stage.outputs = {result_.add_tensor({stage.name, factors_.first->type, shape, Role::intermediate})};
+    stage.outputs = {c.add_tensor({stage.name, factors_.first->type, shape, Role::intermediate})};
     return stage;
   }
 
   Stage sum(int partial, int64_t parts) const {
     Stage stage = stage_;
-    stage.reduce = {{prefix() + "s", parts}};
-    Exprs index{variable(prefix() + "s")};
+    stage.reduce = {{prefix_ + "s", parts}};
+    Exprs index{variable(prefix_ + "s")};
     for (const Axis& axis : stage_.axes) index.push_back(variable(axis.name));
     const DataType type = factors_.first->type;
     stage.state[0].update = state(0, type) + access(partial, type, index);
@@ -231,25 +224,62 @@ class Gemm {
 
   const Computation& c_;
   const Stage& stage_;
+  const std::string prefix_;
   Factors factors_;
   std::vector<Digit> batch_, groups_, rows_, columns_;
   int64_t row_extent_ = 1, reduction_ = 1, part_ = 1;
-  Computation result_;
-  std::vector<Stage> operands_;
 };
 
 }  // namespace
 
-bool gemm_fits(const Computation& c) {
-  const bool product = c.anchor.kind == AnchorKind::conv || c.anchor.kind == AnchorKind::matmul;
-  if (!product || c.anchor.stage < 0 || c.algorithm != "direct") return false;
-  return Gemm(c).fits();
+namespace {
+
+/// What is made into products: the anchor's stage, or the phases of a transposed convolution.
+Computation with_products(const Computation& c) { return phases_fit(c) ? phases(c) : c; }
+
+bool is_product(const Computation& c, size_t number) {
+  const Stage& stage = c.stages[number];
+  if (stage.reduce.empty()) return false;
+  if (c.algorithm != "phases") return static_cast<int>(number) == c.anchor.stage;
+  return stage.outputs == c.stages[static_cast<size_t>(c.anchor.stage)].outputs;
 }
 
-Computation gemm(const Computation& c, int parts) {
-  Gemm algorithm(c);
-  if (!algorithm.fits()) throw Error(ErrorCode::invalid_argument, "group '" + c.name + "' is no matrix product");
-  Computation result = algorithm.make(parts);
+}  // namespace
+
+bool gemm_fits(const Computation& direct) {
+  const AnchorKind kind = direct.anchor.kind;
+  const bool product = kind == AnchorKind::conv || kind == AnchorKind::matmul || phases_fit(direct);
+  if (!product || direct.anchor.stage < 0 || direct.algorithm != "direct") return false;
+  const Computation c = with_products(direct);
+  if (kind != AnchorKind::conv_transpose &&
+      c.writers(c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0]).size() != 1)
+    return false;
+  bool any = false;
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    if (!is_product(c, i)) continue;
+    any = true;
+    if (!Gemm(c, c.stages[i], "gemm_").fits()) return false;
+  }
+  return any;
+}
+
+Computation gemm(const Computation& direct, int parts) {
+  if (!gemm_fits(direct)) throw Error(ErrorCode::invalid_argument, "group '" + direct.name + "' is no matrix product");
+  const Computation c = with_products(direct);
+  Computation result = c;
+  result.stages.clear();
+  int products = 0;
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    if (is_product(c, i)) {
+      Gemm product(c, c.stages[i], products > 0 ? "gemm" + std::to_string(products) + "_" : "gemm_");
+      product.fits();
+      for (Stage& stage : product.make(parts, result)) result.stages.push_back(std::move(stage));
+      ++products;
+    } else {
+      result.stages.push_back(c.stages[i]);
+    }
+    if (static_cast<int>(i) == c.anchor.stage) result.anchor.stage = static_cast<int>(result.stages.size()) - 1;
+  }
   result.algorithm = parts > 1 ? "gemm" + std::to_string(parts) : "gemm";
   return result;
 }

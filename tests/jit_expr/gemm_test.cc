@@ -6,8 +6,7 @@
 #include <random>
 
 #include "jit/expr/algorithms.h"
-#include "jit/expr/evaluate.h"
-#include "tests/jit_expr/samples.h"
+#include "tests/jit_expr/convolutions.h"
 
 namespace altrt::jit {
 namespace {
@@ -94,37 +93,35 @@ Computation product(std::mt19937& random) {
   return c;
 }
 
-/// The output on small integers, which depend on the tensors' names only.
-std::vector<float> output(const Computation& c) {
-  std::vector<std::vector<float>> memory;
-  std::vector<void*> buffers;
-  for (const TensorDecl& tensor : c.tensors) {
-    size_t count = 1;
-    for (const Extent& e : tensor.shape) count *= static_cast<size_t>(e.bound);
-    std::mt19937 random(static_cast<unsigned>(tensor.name[0]));
-    memory.emplace_back(count);
-    for (float& v : memory.back()) v = static_cast<float>(static_cast<int>(random() % 9) - 4);
+/// Its phases have different taps, some of them none.
+Computation transposed(std::mt19937& random) {
+  testing::Geometry g;
+  g.in = in(random, 1, 3), g.out = in(random, 4, 6), g.height = in(random, 2, 4), g.width = in(random, 2, 4);
+  for (int d = 0; d < 2; ++d) {
+    g.kernel.push_back(in(random, 2, 4));
+    g.strides.push_back(in(random, 1, 3));
+    g.dilations.push_back(1);
+    g.begins.push_back(in(random, 0, 1));
+    g.ends.push_back(in(random, 0, 1));
   }
-  for (std::vector<float>& m : memory) buffers.push_back(m.data());
-  evaluate(c, buffers);
-  return memory[static_cast<size_t>(c.with_role(Role::output)[0])];
+  return testing::conv_transpose(g);
 }
 
 TEST(Gemm, GivesTheDefinitionsBits) {
   std::mt19937 random(7);
   int fitting = 0;
-  for (int i = 0; i < 120; ++i) {
-    const Computation direct = i % 2 ? convolution(random) : product(random);
+  for (int i = 0; i < 150; ++i) {
+    const Computation direct = i % 3 == 0 ? convolution(random) : i % 3 == 1 ? product(random) : transposed(random);
     if (!gemm_fits(direct)) continue;
     ++fitting;
-    const std::vector<float> expected = output(direct);
+    const std::vector<float> expected = testing::output(direct);
     for (const std::string& name : algorithms(direct)) {
       if (gemm_parts(name) == 0) continue;
       EXPECT_TRUE(is_direct(name));
       const Computation changed = apply_algorithm(direct, name);
       verify(changed);
       EXPECT_EQ(changed.algorithm, name);
-      EXPECT_EQ(output(changed), expected) << to_string(direct) << to_string(changed);
+      EXPECT_EQ(testing::output(changed), expected) << to_string(direct) << to_string(changed);
     }
   }
   EXPECT_GT(fitting, 80);

@@ -116,7 +116,7 @@ bool use_defaults(Case& c, Random& random) {
   if (random.chance(50)) changed.layouts.clear();
   changed.layouts = gpu_layouts(changed.computation, changed.layouts);
   Schedule schedule = gpu_schedule(changed.computation, changed.layouts, gpu_for_cases());
-  if (gpu_product_fits(changed.computation, changed.layouts) && random.chance(75)) {
+  if (gpu_products_fit(changed.computation, changed.layouts) && random.chance(75)) {
     GpuTile tile;
     tile.thread_rows = int64_t{1} << random.in(0, 2);
     tile.thread_columns = int64_t{1} << random.in(0, 2);
@@ -124,7 +124,7 @@ bool use_defaults(Case& c, Random& random) {
     tile.columns = tile.thread_columns << random.in(1, 4);
     tile.depth = int64_t{2} << random.in(0, 3);
     Schedule tiled;
-    schedule_gpu_product(changed.computation, changed.layouts, tile, tiled);
+    schedule_gpu_products(changed.computation, changed.layouts, tile, tiled);
     for (const auto& [stage, steps] : tiled.stages) schedule[stage] = steps;
   }
   if (!accept(changed, schedule)) return false;

@@ -13,12 +13,12 @@ TEST(GpuSchedule, ProductsWithMergedLoops) {
   property::Random random(1);
   const Computation c = apply_algorithm(property::make_computation("matmul", random), "gemm");
   Layouts layouts;
-  EXPECT_TRUE(gpu_product_fits(c, layouts));
+  EXPECT_TRUE(gpu_products_fit(c, layouts));
   const TensorDecl& result =
-      c.tensors[static_cast<size_t>(c.stages[static_cast<size_t>(gpu_product(c).stage)].outputs[0])];
+      c.tensors[static_cast<size_t>(c.stages[static_cast<size_t>(gpu_products(c).at(0).stage)].outputs[0])];
   ASSERT_EQ(result.shape.size(), 2u);
   layouts[result.name].fuse(0, 2);
-  EXPECT_FALSE(gpu_product_fits(c, layouts));
+  EXPECT_FALSE(gpu_products_fit(c, layouts));
   const Schedule schedule = gpu_schedule(c, layouts, property::gpu_for_cases());
   EXPECT_GT(lower(c, layouts, schedule).size(), 0u);
 }

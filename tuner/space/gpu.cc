@@ -14,9 +14,9 @@ class GpuSpace final : public Space {
       : Space(initial),
         c_(jit::apply_algorithm(c, initial.algorithm)),
         target_(target),
-        product_(jit::gpu_product(c_)),
+        products_(jit::gpu_products(c_)),
         rows_(jit::default_gpu_rows(c_, initial.layouts, target)) {
-    if (product_.stage >= 0) {
+    if (has_products()) {
       add_product_knobs();
     } else if (rows_.axes > 0) {
       add_knob("threads", {32, 64, 128, 256, 512, 1024}, rows_.threads);
@@ -38,7 +38,7 @@ class GpuSpace final : public Space {
   }
 
   bool plausible(const Point& point) const override {
-    if (product_.stage < 0) return true;
+    if (!has_products()) return true;
     const jit::GpuTile t = tile(point);
     constexpr int64_t kMostRegisters = 128;
     return t.thread_rows <= t.rows && t.thread_columns <= t.columns && t.threads() >= 32 && t.threads() <= 1024 &&
@@ -46,7 +46,7 @@ class GpuSpace final : public Space {
   }
 
   std::vector<Point> seeds() const override {
-    if (product_.stage < 0) return {};
+    if (!has_products()) return {};
     std::vector<Point> points;
     const auto add = [&](const jit::GpuTile& t) {
       points.push_back(point_with({{"rows", t.rows},
@@ -69,7 +69,7 @@ class GpuSpace final : public Space {
 
  private:
   void add_product_knobs() {
-    const jit::GpuTile start = jit::choose_gpu_tile(product_, target_).tile;
+    const jit::GpuTile start = jit::choose_gpu_tile(products_, target_).tile;
     add_knob("rows", {16, 32, 64, 96, 128}, start.rows);
     add_knob("columns", {16, 32, 64, 96, 128}, start.columns);
     add_knob("thread_rows", {1, 2, 4, 8, 16}, start.thread_rows);
@@ -82,11 +82,14 @@ class GpuSpace final : public Space {
     if (!packed.empty()) add_knob("packed", {0, 1}, 1);
   }
 
+  bool has_products() const { return !products_.empty(); }
+
   bool is_covered(size_t stage) const {
-    if (rows_.axes > 0 && product_.stage < 0) return true;
+    if (!has_products()) return rows_.axes > 0;
     const std::string& name = c_.stages[stage].name;
-    return product_.stage >= 0 &&
-           (static_cast<int>(stage) == product_.stage || name == "gemm_rows" || name == "gemm_cols");
+    return std::any_of(products_.begin(), products_.end(), [&](const jit::GpuProduct& product) {
+      return static_cast<int>(stage) == product.stage || name == product.rows_name || name == product.columns_name;
+    });
   }
 
   jit::GpuTile tile(const Point& point) const {
@@ -97,9 +100,9 @@ class GpuSpace final : public Space {
   jit::GroupDecision make(const Point& point) const override {
     jit::GroupDecision decision = initial();
     decision.schedule = {};
-    if (product_.stage >= 0) {
+    if (has_products()) {
       decision.layouts = layouts(point);
-      jit::schedule_gpu_product(c_, decision.layouts, tile(point), decision.schedule);
+      jit::schedule_gpu_products(c_, decision.layouts, tile(point), decision.schedule);
     } else if (rows_.axes > 0) {
       jit::schedule_gpu_rows(c_, decision.layouts, {rows_.axes, value(point, "threads")}, decision.schedule);
     }
@@ -127,18 +130,19 @@ class GpuSpace final : public Space {
     }
     if (!has("packed") || value(point, "packed") != 0) layouts = jit::gpu_layouts(c_, layouts);
     const int64_t padding = value(point, "bank_padding");
-    for (const char* operand : {"gemm_rows", "gemm_cols"}) {
-      const int tensor = c_.find_tensor(operand);
+    for (const jit::GpuProduct& product : products_) {
       if (padding == 0) continue;
-      const auto last = static_cast<int>(c_.tensors[static_cast<size_t>(tensor)].shape.size()) - 1;
-      layouts[operand].pad(last, 0, padding, std::nullopt);
+      for (const std::string& operand : {product.rows_name, product.columns_name}) {
+        const size_t rank = c_.tensors[static_cast<size_t>(c_.find_tensor(operand))].shape.size();
+        layouts[operand].pad(static_cast<int>(rank) - 1, 0, padding, std::nullopt);
+      }
     }
     return layouts;
   }
 
   const jit::Computation c_;
   const jit::Target target_;
-  const jit::GpuProduct product_;
+  const std::vector<jit::GpuProduct> products_;
   const jit::GpuRows rows_;
 };
 
