@@ -145,15 +145,16 @@ class Tuning {
     jit::GroupDecision decision = task.initial;
     try {
       states_[t].initial =
-          load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "initial"));
+          load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "initial"),
+               request_.device.get());
       return;
     } catch (const Error& error) {
       const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
       if (!refused || decision.provider != "own") throw;
     }
     decision.schedule = {};
-    states_[t].initial =
-        load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "plain"));
+    states_[t].initial = load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "plain"),
+                              request_.device.get());
   }
 
   static std::string prefix(size_t task) { return "altrt_t" + std::to_string(task) + "_"; }
@@ -223,8 +224,9 @@ class Tuning {
     state.evolution = std::make_unique<Evolution>(
         make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task)), initial, seed);
     state.report.space = state.evolution->size();
-    state.measurer = std::make_unique<Measurer>(task, state.initial, prefix(number), request_.target, request_.team,
-                                                cold_weights_, seed);
+    state.measurer = std::make_unique<Measurer>(
+        task, state.initial, prefix(number),
+        MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed});
     for (const std::string& provider : request_.providers) {
       for (const jit::GroupDecision& decision :
            jit::provider_candidates(provider, *task.computation, request_.team.threads())) {

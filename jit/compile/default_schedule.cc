@@ -38,7 +38,7 @@ Schedule default_schedule(const Computation& c, const Layouts& layouts, const Ta
   if (has_winograd_template(c, layouts)) {
     return schedule_winograd(c, layouts, target, default_winograd(c, layouts, target));
   }
-  if (c.stages.size() > 1 && schedule_rows(c, layouts, target, schedule)) return schedule;
+  if (schedule_rows(c, layouts, target, schedule)) return schedule;
   for (size_t i = 0; i < c.stages.size(); ++i) {
     schedule[c.stages[i].name] = schedule_stage(c, static_cast<int>(i), layouts, target);
   }

@@ -1,8 +1,8 @@
 // Maps, reductions and rows on GPUs.
 #include <algorithm>
-#include <set>
 
 #include "jit/compile/gpu_templates.h"
+#include "jit/compile/templates.h"
 
 namespace altrt::jit {
 
@@ -104,42 +104,9 @@ StageSchedule schedule_gpu_reduction(const Computation& c, const Stage& stage, c
   return s.parallel(all + ".0").bind(all + ".1");
 }
 
-namespace {
-
-/// How many of the root's outermost axes index every intermediate that it reads; 0 if the group is not of that form.
-size_t row_axes(const Computation& c, const Layouts& layouts) {
-  const Stage& root = c.stages.back();
-  if (!root.reduce.empty() || root.axes.empty() || !layout_of(c, root.outputs[0], layouts).is_plain()) return 0;
-  std::set<int> intermediates;
-  for (size_t i = 0; i + 1 < c.stages.size(); ++i) {
-    for (const int output : c.stages[i].outputs) {
-      const bool inside = c.tensors[static_cast<size_t>(output)].role == Role::intermediate;
-      if (!inside || !layout_of(c, output, layouts).is_plain()) return 0;
-      intermediates.insert(output);
-    }
-    if (c.stages[i].reduce.size() > 1) return 0;
-  }
-  // Axes that every intermediate read by the root is indexed with directly.
-  std::set<std::string> shared;
-  for (const Axis& axis : root.axes) shared.insert(axis.name);
-  for (const Expr& e : stage_accesses(root)) {
-    if (!intermediates.count(e->id)) continue;
-    std::set<std::string> here;
-    for (const Expr& index : e->args) {
-      if (index.is(ExprKind::variable)) here.insert(index->name);
-    }
-    std::erase_if(shared, [&](const std::string& axis) { return here.count(axis) == 0; });
-  }
-  size_t prefix = 0;
-  while (prefix < root.axes.size() && shared.count(root.axes[prefix].name)) ++prefix;
-  return prefix == shared.size() && prefix < root.axes.size() ? prefix : 0;
-}
-
-}  // namespace
-
 GpuRows default_gpu_rows(const Computation& c, const Layouts& layouts, const Target& target) {
   constexpr int64_t kEach = 4, kMostThreads = 256;
-  const size_t axes = c.stages.size() > 1 ? row_axes(c, layouts) : 0;
+  const size_t axes = row_axes(c, layouts);
   if (axes == 0) return {};
   const Stage& root = c.stages.back();
   int64_t length = 1, bytes = 0;

@@ -134,21 +134,6 @@ StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const
 
 namespace {
 
-// Root axes that every intermediate read by `root` is indexed with directly.
-std::set<std::string> shared_axes(const Stage& root, const std::set<int>& intermediates) {
-  std::set<std::string> shared;
-  for (const Axis& axis : root.axes) shared.insert(axis.name);
-  for (const Expr& e : stage_accesses(root)) {
-    if (!intermediates.count(e->id)) continue;
-    std::set<std::string> here;
-    for (const Expr& index : e->args) {
-      if (index.is(ExprKind::variable)) here.insert(index->name);
-    }
-    for (auto it = shared.begin(); it != shared.end();) it = here.count(*it) ? std::next(it) : shared.erase(it);
-  }
-  return shared;
-}
-
 void schedule_row_stage(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target,
                         StageSchedule& s) {
   const int64_t lanes = stage_lanes(c, stage, target);
@@ -167,23 +152,41 @@ void schedule_row_stage(const Computation& c, const Stage& stage, const Layouts&
 
 }  // namespace
 
-bool schedule_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule) {
+size_t row_axes(const Computation& c, const Layouts& layouts) {
+  if (c.stages.size() < 2) return 0;
   const Stage& root = c.stages.back();
-  if (!root.reduce.empty() || root.axes.empty()) return false;
+  if (!root.reduce.empty() || !layout_of(c, root.outputs[0], layouts).is_plain()) return 0;
   std::set<int> intermediates;
   for (size_t i = 0; i + 1 < c.stages.size(); ++i) {
     for (const int output : c.stages[i].outputs) {
-      if (c.tensors[output].role != Role::intermediate) return false;
-      if (!layout_of(c, output, layouts).is_plain()) return false;
+      if (c.tensors[output].role != Role::intermediate) return 0;
+      if (!layout_of(c, output, layouts).is_plain()) return 0;
       intermediates.insert(output);
     }
-    if (c.stages[i].reduce.size() > 1) return false;
+    if (c.stages[i].reduce.size() > 1) return 0;
   }
-  if (!layout_of(c, root.outputs[0], layouts).is_plain()) return false;
-  const std::set<std::string> shared = shared_axes(root, intermediates);
+  // Root axes that every intermediate is indexed with directly; an axis of one point is as good as indexed with.
+  std::set<std::string> shared;
+  for (const Axis& axis : root.axes) shared.insert(axis.name);
+  for (const Expr& e : stage_accesses(root)) {
+    if (!intermediates.count(e->id)) continue;
+    std::set<std::string> here;
+    for (const Expr& index : e->args) {
+      if (index.is(ExprKind::variable)) here.insert(index->name);
+    }
+    for (const Axis& axis : root.axes) {
+      if (axis.extent != Extent(1) && !here.count(axis.name)) shared.erase(axis.name);
+    }
+  }
   size_t prefix = 0;
   while (prefix < root.axes.size() && shared.count(root.axes[prefix].name)) ++prefix;
-  if (prefix == 0 || prefix != shared.size() || prefix == root.axes.size()) return false;
+  return prefix < root.axes.size() ? prefix : 0;
+}
+
+bool schedule_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule) {
+  const size_t prefix = row_axes(c, layouts);
+  if (prefix == 0) return false;
+  const Stage& root = c.stages.back();
   const std::string row = root.axes[prefix - 1].name;
   for (size_t i = 0; i + 1 < c.stages.size(); ++i) {
     StageSchedule& s = schedule[c.stages[i].name];

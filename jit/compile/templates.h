@@ -105,7 +105,10 @@ void layout_winograd(const Computation& c, const WinogradParameters& parameters,
 Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const Target& target,
                            const WinogradParameters& parameters);
 
-/// All stages of a softmax- or normalisation-like group at one row loop; false if the group is not of that form.
+/// How many of the last stage's outermost axes every other stage is computed once for each point of, as in a softmax or
+/// a normalisation; 0 if the group is not of that form.
+size_t row_axes(const Computation& c, const Layouts& layouts);
+/// All stages of such a group at one row loop; false if the group is not of that form.
 bool schedule_rows(const Computation& c, const Layouts& layouts, const Target& target, Schedule& schedule);
 
 }  // namespace altrt::jit

@@ -67,8 +67,9 @@ void Codegen::with_binding(const std::string& name, Affine value, const std::vec
 
 void Codegen::loop(const Stmt& s) {
   const Affine extent = affine(s.extent);
-  if (s.loop != LoopKind::serial && s.loop != LoopKind::vector && s.loop != LoopKind::unrolled) {
-    throw Error(ErrorCode::unsupported, nest_.name + ": loop " + s.name + " is bound to a GPU's blocks or threads");
+  if (s.loop == LoopKind::thread) {
+    throw Error(ErrorCode::unsupported,
+                nest_.name + ": loop " + s.name + " over threads of a block exists on GPUs only");
   }
   if (s.loop != LoopKind::serial && !extent.is_constant()) fail("the extent of a vector or unrolled loop varies");
   if (extent.is_constant()) {

@@ -81,7 +81,7 @@ Expr ExprPrinter::flat(int buffer, const Exprs& indices) const {
 }
 
 std::string ExprPrinter::element(int buffer, const Exprs& indices) {
-  return names_.buffers[static_cast<size_t>(buffer)] + "[" + text(flat(buffer, indices)) + "]";
+  return names_.buffers[static_cast<size_t>(buffer)] + "[" + unwrap(text(flat(buffer, indices))) + "]";
 }
 
 const std::string* ExprPrinter::find(const Expr& e) const {
@@ -109,13 +109,54 @@ std::string ExprPrinter::text(const Expr& e) {
   if (!is_shared(e)) return compute(e);
   const std::string value = compute(e);
   const std::string name = "t" + std::to_string(temporaries_++);
-  writer_.line("const " + type_of(e) + " " + name + " = " + value + ";");
+  writer_.line("const " + type_of(e) + " " + name + " = " + unwrap(value) + ";");
   memos_.back()[e.get()] = name;
   return name;
 }
 
+namespace {
+
+/// How tightly C binds what an expression is printed with; 0 where brackets stay.
+int precedence(const Expr& e) {
+  switch (e->kind) {
+    case ExprKind::mul:
+    case ExprKind::div:
+    case ExprKind::floor_div:
+    case ExprKind::floor_mod:
+      return 5;
+    case ExprKind::add:
+    case ExprKind::sub:
+      return 4;
+    case ExprKind::lt:
+    case ExprKind::le:
+      return 3;
+    case ExprKind::eq:
+    case ExprKind::ne:
+      return 2;
+    case ExprKind::logical_and:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+std::string unwrap(const std::string& text) {
+  if (text.size() < 2 || text.front() != '(' || text.back() != ')') return text;
+  int depth = 0;
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+    if (depth == 0) return text;
+  }
+  return text.substr(1, text.size() - 2);
+}
+
 std::string ExprPrinter::binary(const Expr& e, const char* symbol) {
-  const std::string a = text(e->args[0]), b = text(e->args[1]);
+  std::string a = text(e->args[0]), b = text(e->args[1]);
+  const int own = precedence(e);
+  if (own > 0 && precedence(e->args[0]) >= own) a = unwrap(a);
+  if (own > 0 && precedence(e->args[1]) > own) b = unwrap(b);
   return "(" + a + " " + symbol + " " + b + ")";
 }
 
@@ -149,7 +190,8 @@ std::string ExprPrinter::min_max(const Expr& e) {
       is_float(e->type) && !(second.is(ExprKind::constant) && second->float_value == second->float_value);
   const bool narrow = type_of(e) == std::string("int");
   const std::string name = std::string(may_be_nan ? "nan_" : "plain_") + (is_min ? "min_" : "max_");
-  return helpers_.request(name + (narrow ? "i32" : altrt::to_string(e->type))) + "(" + a + ", " + b + ")";
+  return helpers_.request(name + (narrow ? "i32" : altrt::to_string(e->type))) + "(" + unwrap(a) + ", " + unwrap(b) +
+         ")";
 }
 
 bool ExprPrinter::reads_memory(const Expr& e) const {
@@ -172,11 +214,11 @@ std::string ExprPrinter::select(const Expr& e) {
   const std::string condition = text(e->args[0]);
   if (!needs_block(e->args[1]) && !needs_block(e->args[2])) {
     const std::string a = text(e->args[1]), b = text(e->args[2]);
-    return "(" + condition + " ? " + a + " : " + b + ")";
+    return "(" + (precedence(e->args[0]) > 0 ? unwrap(condition) : condition) + " ? " + a + " : " + b + ")";
   }
   const std::string name = "t" + std::to_string(temporaries_++);
   writer_.line(type_of(e) + " " + name + ";");
-  writer_.open("if (" + condition + ")");
+  writer_.open("if (" + unwrap(condition) + ")");
   for (size_t branch : {1, 2}) {
     if (branch == 2) {
       writer_.close();
@@ -184,7 +226,7 @@ std::string ExprPrinter::select(const Expr& e) {
     }
     memos_.emplace_back();
     const std::string value = text(e->args[branch]);
-    writer_.line(name + " = " + value + ";");
+    writer_.line(name + " = " + unwrap(value) + ";");
     memos_.pop_back();
   }
   writer_.close();
@@ -216,7 +258,7 @@ std::string ExprPrinter::call(const Expr& e) {
   if (e->name == "sigmoid_f64") function = helpers_.request("sigmoid_f64");
   if (function.empty()) throw Error(ErrorCode::unsupported, nest_.name + ": CUDA has no function for " + e->name);
   std::string list;
-  for (const Expr& argument : e->args) list += (list.empty() ? "" : ", ") + text(argument);
+  for (const Expr& argument : e->args) list += (list.empty() ? "" : ", ") + unwrap(text(argument));
   return function + "(" + list + ")";
 }
 
@@ -225,7 +267,7 @@ std::string ExprPrinter::function(const Expr& e, const char* single) {
   std::string name = single;
   if (e->type == DataType::f64) name.pop_back();
   std::string list;
-  for (const Expr& argument : e->args) list += (list.empty() ? "" : ", ") + text(argument);
+  for (const Expr& argument : e->args) list += (list.empty() ? "" : ", ") + unwrap(text(argument));
   return name + "(" + list + ")";
 }
 
@@ -297,9 +339,9 @@ std::string ExprPrinter::compute(const Expr& e) {
     case ExprKind::state:
       return states_.at(static_cast<size_t>(e->id));
     case ExprKind::shuffle:
-      return "__shfl_down_sync(0xffffffffu, " + text(e->args[0]) + ", " + std::to_string(e->id) + ")";
+      return "__shfl_down_sync(0xffffffffu, " + unwrap(text(e->args[0])) + ", " + std::to_string(e->id) + ")";
     case ExprKind::table:
-      return tables_.request(*e) + "[" + text(e->args[0]) + "]";
+      return tables_.request(*e) + "[" + unwrap(text(e->args[0])) + "]";
     default:
       throw Error(ErrorCode::internal, nest_.name + ": CUDA can't hold " + to_string(e));
   }

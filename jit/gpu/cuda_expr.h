@@ -96,6 +96,8 @@ class ExprPrinter {
   std::vector<std::string> states_;
 };
 
+/// Without a pair of brackets round all of it.
+std::string unwrap(const std::string& text);
 /// Integer arithmetic over variables only.
 bool is_pure_index(const Expr& e);
 

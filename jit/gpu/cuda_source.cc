@@ -190,10 +190,13 @@ class KernelPrinter {
     const std::string type = names_.index_type;
     if (stmt.loop == LoopKind::thread) {
       const std::string index = "(int)threadIdx.x";
-      writer_.open(extent == threads_ ? ""
-                   : extent == 1      ? "if (threadIdx.x == 0)"
-                                      : "if (" + index + " < " + std::to_string(extent) + ")");
+      const bool all = extent == threads_;
+      if (!all)
+        writer_.open(extent == 1 ? "if (threadIdx.x == 0)" : "if (" + index + " < " + std::to_string(extent) + ")");
       define(stmt.name, extent == 1 ? "0" : index);
+      inside(stmt.name, {0, extent - 1}, stmt.body);
+      if (!all) writer_.close();
+      return;
     } else {
       const std::string name = unique(stmt.name);
       names_.variables[stmt.name] = name;
@@ -209,7 +212,7 @@ class KernelPrinter {
     ExprPrinter values = printer();
     values.announce(stmt.value);
     const std::string value = values.text(stmt.value);
-    writer_.line(values.element(stmt.buffer, stmt.indices) + " = " + value + ";");
+    writer_.line(values.element(stmt.buffer, stmt.indices) + " = " + unwrap(value) + ";");
   }
 
   /// With the variables of `constants` replaced in the condition and in the stores inside.
@@ -217,7 +220,7 @@ class KernelPrinter {
     ExprPrinter values = printer();
     const Expr condition = analyzer_->simplify(substitute(stmt.value, constants));
     values.announce(condition);
-    writer_.open("if (" + values.text(condition) + ")");
+    writer_.open("if (" + unwrap(values.text(condition)) + ")");
     lane_block(stmt.body, constants);
     if (!stmt.otherwise.empty()) {
       writer_.close();
@@ -278,7 +281,7 @@ class KernelPrinter {
     if (stmt.kind == StmtKind::if_then && !uses_variable(stmt.value, lane)) {
       ExprPrinter values = printer();
       values.announce(stmt.value);
-      writer_.open("if (" + values.text(stmt.value) + ")");
+      writer_.open("if (" + unwrap(values.text(stmt.value)) + ")");
       for (const Stmt& inner : stmt.body) vector_statement(inner, lane, first, width);
       if (!stmt.otherwise.empty()) {
         writer_.close();
@@ -289,9 +292,7 @@ class KernelPrinter {
     }
     if (stmt.kind == StmtKind::store) return vector_store(stmt, lane, first, width);
     for (int64_t i = first; i < first + width; ++i) {
-      writer_.open("");
       lane_block({stmt}, {{lane, Expr(i)}});
-      writer_.close();
     }
   }
 
@@ -319,7 +320,6 @@ class KernelPrinter {
   }
 
   void vector_store(const Stmt& stmt, const std::string& lane, int64_t first, int64_t width) {
-    writer_.open("");
     // Loads of whole vectors; those that a condition guards stay with it.
     std::vector<Expr> loads;
     std::map<const ExprNode*, size_t> number;
@@ -332,7 +332,7 @@ class KernelPrinter {
       const std::string type = vector_type(access->type, width), name = "v" + std::to_string(temporaries_++);
       ExprPrinter values = printer();
       writer_.line("const " + type + " " + name + " = *reinterpret_cast<const " + type + "*>(" +
-                   names_.buffers[static_cast<size_t>(access->id)] + " + " + values.text(base) + ");");
+                   names_.buffers[static_cast<size_t>(access->id)] + " + " + unwrap(values.text(base)) + ");");
       for (int64_t i = 0; i < width; ++i) names.push_back(name + "." + "xyzw"[i]);
     }
     std::vector<std::string> texts;
@@ -352,22 +352,22 @@ class KernelPrinter {
         texts.push_back(value);
       } else if (keep) {
         texts.push_back("s" + std::to_string(temporaries_++));
-        writer_.line("const " + std::string(type_name(stmt.value->type)) + " " + texts.back() + " = " + value + ";");
+        writer_.line("const " + std::string(type_name(stmt.value->type)) + " " + texts.back() + " = " + unwrap(value) +
+                     ";");
       } else {
-        writer_.line(lane_element(values, stmt, lane, first + i) + " = " + value + ";");
+        writer_.line(lane_element(values, stmt, lane, first + i) + " = " + unwrap(value) + ";");
       }
     }
     for (int64_t i = 0; keep && i < width; ++i) {
       writer_.line(lane_element(values, stmt, lane, first + i) + " = " + texts[static_cast<size_t>(i)] + ";");
     }
-    if (base) write_vector(stmt, values.text(base), texts);
-    writer_.close();
+    if (base) write_vector(stmt, unwrap(values.text(base)), texts);
   }
 
   void write_vector(const Stmt& stmt, const std::string& base, const std::vector<std::string>& texts) {
     const std::string type = vector_type(stmt.value->type, static_cast<int64_t>(texts.size()));
     std::string list;
-    for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + text;
+    for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + unwrap(text);
     writer_.line("*reinterpret_cast<" + type + "*>(" + names_.buffers[static_cast<size_t>(stmt.buffer)] + " + " + base +
                  ") = make_" + type + "(" + list + ");");
   }

@@ -1,6 +1,7 @@
 #include <altrt/error.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -16,7 +17,7 @@ namespace {
 CuModule load_module(const Context& context, const KernelObject& object) {
   char log[2048] = "";
   int options[] = {kCuJitErrorLog, kCuJitErrorLogBytes};
-  void* values[] = {log, reinterpret_cast<void*>(sizeof log)};
+  void* values[] = {log, std::bit_cast<void*>(sizeof log)};
   CuModule module = nullptr;
   const CuResult result = context.driver().cuModuleLoadDataEx(&module, object.bytes.data(), 2, options, values);
   if (result == kCuSuccess) return module;
@@ -36,7 +37,7 @@ class GpuDevice final : public Device {
     CuAddress address = 0;
     const CuResult result = context_->driver().cuMemAlloc(&address, std::max<size_t>(bytes, 1));
     if (result != kCuSuccess) context_->fail(result, "cuMemAlloc", std::to_string(bytes) + " bytes");
-    return {reinterpret_cast<void*>(address), [context = context_](void* pointer) {
+    return {std::bit_cast<void*>(address), [context = context_](void* pointer) {
               const Current in_deleter(*context, std::nothrow);
               if (in_deleter.is_set()) context->driver().cuMemFree(reinterpret_cast<CuAddress>(pointer));
             }};

@@ -194,6 +194,8 @@ class Machine {
 
 void interpret(const Nest& nest, const std::vector<void*>& arguments, const std::vector<int64_t>& sizes, int64_t first,
                int64_t last) {
+  if (nest.threads() > 1)
+    throw Error(ErrorCode::unsupported, "interpret " + nest.name + ": the threads of a block run at the same time");
   std::vector<int64_t> extents;
   for (const ParallelLoop& loop : nest.parallel)
     extents.push_back(loop.extent.is_symbolic() ? sizes.at(static_cast<size_t>(loop.extent.size_index))

@@ -10,7 +10,8 @@
 namespace altrt::jit {
 
 /// Runs tasks [first, last) of the nest on `arguments` (one pointer per argument buffer, physical row-major).
-/// Error(internal) names the statement that left its buffer or read a thread- or register-scope element never written.
+/// Error(unsupported) for nests with thread loops. Error(internal) names the statement that left its buffer or read a
+/// thread- or register-scope element never written.
 void interpret(const Nest& nest, const std::vector<void*>& arguments, const std::vector<int64_t>& sizes, int64_t first,
                int64_t last);
 

@@ -31,6 +31,7 @@ FakeDriver::FakeDriver() {
     return kCuSuccess;
   };
   set_devices();
+  set_contexts();
   set_modules();
   set_memory();
   set_streams();
@@ -163,6 +164,9 @@ void FakeDriver::set_devices() {
       return kCuSuccess;
     });
   };
+}
+
+void FakeDriver::set_contexts() {
   table_.cuDevicePrimaryCtxRetain = [](CuContext* context, CuDevice device) {
     return call("cuDevicePrimaryCtxRetain", kPlain, [&](FakeDriver& fake) -> CuResult {
       auto& [handle, references] = fake.primary_[device];

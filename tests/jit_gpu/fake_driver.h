@@ -85,6 +85,7 @@ class FakeDriver {
   };
 
   void set_devices();
+  void set_contexts();
   void set_modules();
   void set_memory();
   void set_streams();

@@ -7,21 +7,20 @@
 #include <vector>
 
 #include "jit/compile/compile.h"
-#include "runtime/base/buffer.h"
 #include "runtime/base/function_ref.h"
 #include "runtime/base/team.h"
 #include "tuner/measure/exact_data.h"
+#include "tuner/measure/machine.h"
 
 namespace altrt::tuner {
 
-/// The memory of one tensor in one layout, between guard pages.
+/// The memory of one tensor in one layout.
 struct Place {
   std::string tensor;
   DataType type = DataType::f32;
   std::vector<int64_t> shape;  // logical
   jit::Layout layout;
-  base::GuardedBuffer buffer{0};
-  base::AlignedBuffer original;  // contents of inputs and constants, to restore and to compare
+  std::unique_ptr<WatchedMemory> memory;  // keeps the contents of inputs
   bool constant = false;
   bool made_here = false;       // written by the group
   const void* maker = nullptr;  // of a constant kernel's result: the candidate whose it is
@@ -30,14 +29,6 @@ struct Place {
 /// A candidate that can be run.
 struct Bound {
   std::shared_ptr<const jit::CompiledGroup> group;
-  std::vector<std::shared_ptr<jit::LoadedKernel>> loaded;
-  struct Call {
-    jit::KernelFunction function = nullptr;
-    std::vector<const void*> arguments;
-    int64_t tasks = 1;
-    bool parallel = false;
-    bool constant = false;
-  };
   std::vector<Call> calls;
   std::vector<std::shared_ptr<Place>> places;   // distinct ones
   std::vector<std::shared_ptr<Place>> weights;  // of these, what every run reads and none writes
@@ -48,7 +39,11 @@ struct Bound {
 /// candidates whose layouts agree share it. One thread at a time.
 class Bench {
  public:
-  Bench(Data data, base::Team& team) : data_(std::move(data)), team_(team) {}
+  Bench(std::shared_ptr<const Data> data, base::Team& team, std::unique_ptr<Machine> machine)
+      : data_(std::move(data)), team_(team), machine_(std::move(machine)) {}
+  /// On this machine's threads.
+  Bench(Data data, base::Team& team)
+      : Bench(std::make_shared<const Data>(std::move(data)), team, make_machine(team, jit::host_target())) {}
 
   /// Memory for a candidate, inputs and constants packed. Error(unsupported) for kernels with run-time sizes.
   Bound bind(std::shared_ptr<const jit::CompiledGroup> group, std::vector<std::shared_ptr<jit::LoadedKernel>> loaded);
@@ -59,32 +54,33 @@ class Bench {
   void run_constants(Bound& bound);
   /// The same where other candidates have written to what they made since.
   void restore_constants(Bound& bound);
-  /// The others, as an executor runs them.
-  void run(const Bound& bound, base::Team::Lease& lease);
-  /// The same in pieces; false if `over` was true between two of them, which ends it.
+  /// The others, in pieces; false if `over` was true between two of them, which ends it.
   bool run_until(const Bound& bound, base::Team::Lease& lease, base::FunctionRef<bool()> over);
-  /// Other contents for the inputs, until rewrite_inputs().
+  /// One run in the state of a network, as a plan makes it: weights out of the caches (with `cold`, of all of them),
+  /// inputs just written. Milliseconds.
+  double time(const Bound& bound, bool cold);
+  /// Other contents for the inputs, until restore_inputs().
   void set_inputs(Bound& bound, const Data& data) const;
-  /// Puts the inputs into the caches as a producer leaves them.
-  void rewrite_inputs(const Bound& bound, base::Team::Lease& lease) const;
+  void restore_inputs(const Bound& bound) const;
 
   /// The contents of a tensor that the candidate made, row-major.
   Tensor read(const Bound& bound, const std::string& tensor) const;
   /// "" or what the candidate damaged: an input, bytes beside a buffer, padding.
   std::string damage(const Bound& bound) const;
 
-  const Data& data() const { return data_; }
+  const std::shared_ptr<const Data>& data() const { return data_; }
+  jit::Device* device() const { return machine_->device(); }
   /// Forgets memory that no candidate uses.
   void trim();
 
  private:
   std::shared_ptr<Place> place(const jit::CompiledGroup& group, int tensor);
-  void call(const Bound::Call& call, base::Team::Lease& lease, int64_t first, int64_t last);
+  static std::vector<const Call*> calls(const Bound& bound, bool constant);
 
-  Data data_;
+  std::shared_ptr<const Data> data_;
   base::Team& team_;
+  std::unique_ptr<Machine> machine_;
   std::map<std::string, std::shared_ptr<Place>> places_;  // by tensor and layout
-  std::vector<base::AlignedBuffer> workspaces_;
 };
 
 }  // namespace altrt::tuner

@@ -80,9 +80,9 @@ std::map<std::string, Tensor> evaluate(const jit::Computation& c, const Data& da
 
 }  // namespace
 
-Candidate load(jit::GroupDecision decision, jit::CompiledGroup group) {
+Candidate load(jit::GroupDecision decision, jit::CompiledGroup group, jit::Device* device) {
   Candidate candidate;
-  candidate.loaded = jit::load(group, decision);
+  candidate.loaded = jit::load(group, decision, device);
   candidate.decision = std::move(decision);
   candidate.group = std::make_shared<const jit::CompiledGroup>(std::move(group));
   return candidate;
@@ -116,21 +116,31 @@ jit::GroupDecision naive_decision(const jit::Computation& c, int lanes) {
 }
 
 Gate::Gate(const jit::Computation& c, const jit::Target& target, Bench& bench, base::Team& team)
-    : c_(c), target_(target), bench_(bench), team_(team), exact_(is_exact(c)) {}
+    : c_(c),
+      target_(target),
+      host_target_(bench.device() ? jit::host_target() : target),
+      bench_(bench),
+      team_(team),
+      exact_(is_exact(c)) {
+  if (bench.device()) {
+    host_bench_ = std::make_unique<Bench>(bench.data(), team, make_machine(team, host_target_));
+  }
+}
 
-std::optional<Gate::Results> Gate::run(Bound& bound, double limit_ms, const Stop& stop, double* ms) const {
-  bench_.poison(bound);
-  bench_.run_constants(bound);
+std::optional<Gate::Results> Gate::run(Bench& bench, Bound& bound, double limit_ms, const Stop& stop,
+                                       double* ms) const {
+  bench.poison(bound);
+  bench.run_constants(bound);
   const base::Stopwatch watch;
   {
     base::Team::Lease lease(team_);
-    if (!bench_.run_until(bound, lease, [&] { return watch.milliseconds() > limit_ms || stop(); })) return std::nullopt;
+    if (!bench.run_until(bound, lease, [&] { return watch.milliseconds() > limit_ms || stop(); })) return std::nullopt;
   }
   if (ms) *ms = watch.milliseconds();
   Results results;
   for (const int output : c_.with_role(jit::Role::output)) {
     const std::string& name = c_.tensors[static_cast<size_t>(output)].name;
-    results[name] = bench_.read(bound, name);
+    results[name] = bench.read(bound, name);
   }
   return results;
 }
@@ -139,13 +149,13 @@ std::optional<Gate::Results> Gate::run(Bound& bound, double limit_ms, const Stop
 Candidate Gate::naive(bool surrogates) const {
   const jit::MathMode math = surrogates ? jit::MathMode::surrogate : jit::MathMode::expanded;
   try {
-    const jit::GroupDecision decision = naive_decision(c_, target_.lanes);
-    return load(decision, jit::compile(c_, decision, target_, "altrt_naive", math));
+    const jit::GroupDecision decision = naive_decision(c_, host_target_.lanes);
+    return load(decision, jit::compile(c_, decision, host_target_, "altrt_naive", math));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_argument && error.code() != ErrorCode::unsupported) throw;
   }
   const jit::GroupDecision decision = naive_decision(c_, 1);
-  return load(decision, jit::compile(c_, decision, target_, "altrt_naive", math));
+  return load(decision, jit::compile(c_, decision, host_target_, "altrt_naive", math));
 }
 
 // Null if stopped.
@@ -154,19 +164,18 @@ const Gate::Results* Gate::reference(bool surrogates, const Stop& stop) {
   if (results) return &*results;
   const base::TraceScope trace("tuner: reference");
   const Candidate candidate = naive(surrogates);
-  Bound bound = bench_.bind(candidate.group, candidate.loaded);
-  std::optional<Results> made = run(bound, kNoLimit, stop);
+  Bound bound = host_bench().bind(candidate.group, candidate.loaded);
+  std::optional<Results> made = run(host_bench(), bound, kNoLimit, stop);
   if (!made) return nullptr;
-  check_reference(*made, bench_.data(), surrogates);
+  check_reference(*made, *bench_.data(), surrogates);
   results = std::move(made);
   return &*results;
 }
 
-Gate::Results Gate::run_with_nan(Bound& bound) {
-  bench_.set_inputs(bound, *nan_data_);
-  Results results = *run(bound, kNoLimit, [] { return false; });
-  base::Team::Lease lease(team_);
-  bench_.rewrite_inputs(bound, lease);
+Gate::Results Gate::run_with_nan(Bench& bench, Bound& bound) {
+  bench.set_inputs(bound, *nan_data_);
+  Results results = *run(bench, bound, kNoLimit, [] { return false; });
+  bench.restore_inputs(bound);
   return results;
 }
 
@@ -232,7 +241,7 @@ Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, c
   const Results* expected = reference(false, stop);
   if (!expected) return {"stopped"};
   Verdict verdict;
-  const std::optional<Results> results = run(bound, limit_ms, stop, &verdict.ms);
+  const std::optional<Results> results = run(bench_, bound, limit_ms, stop, &verdict.ms);
   if (!results) return {stop() ? "stopped" : "too slow"};
   verdict.fault = bench_.damage(bound);
   if (!verdict.fault.empty()) return verdict;
@@ -248,12 +257,12 @@ std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
   if (!can_lose_nan(c_) || !jit::is_direct(decision.algorithm) || decision.provider != "own") return "";
   if (!with_nan_) {
     const Candidate reference = naive(false);
-    Bound reference_bound = bench_.bind(reference.group, reference.loaded);
-    nan_data_ = with_nan(c_, bench_.data(), 1);
-    with_nan_ = run_with_nan(reference_bound);
+    Bound reference_bound = host_bench().bind(reference.group, reference.loaded);
+    nan_data_ = with_nan(c_, *bench_.data(), 1);
+    with_nan_ = run_with_nan(host_bench(), reference_bound);
     check_reference(*with_nan_, *nan_data_, false);
   }
-  const Results results = run_with_nan(bound);
+  const Results results = run_with_nan(bench_, bound);
   for (const auto& [name, expected] : *with_nan_) {
     if (expected.type() != DataType::f32) continue;
     const float *a = results.at(name).as<float>(), *b = expected.as<float>();
@@ -270,10 +279,11 @@ std::string Gate::check_rounded(const Candidate& candidate, const Results& resul
   if (!fault.empty() || candidate.decision.provider != "own") return fault;
   const Results* exact = reference(true, stop);
   if (!exact) return "stopped";
-  const Candidate twin = load(
-      candidate.decision, jit::compile(c_, candidate.decision, target_, "altrt_surrogate", jit::MathMode::surrogate));
+  const Candidate twin =
+      load(candidate.decision,
+           jit::compile(c_, candidate.decision, target_, "altrt_surrogate", jit::MathMode::surrogate), bench_.device());
   Bound twin_bound = bench_.bind(twin.group, twin.loaded);
-  const std::optional<Results> stand_in = run(twin_bound, kNoLimit, stop);
+  const std::optional<Results> stand_in = run(bench_, twin_bound, kNoLimit, stop);
   return stand_in ? compare(*stand_in, *exact, 0, rounding) : "stopped";
 }
 

@@ -17,8 +17,8 @@ struct Candidate {
   std::vector<std::shared_ptr<jit::LoadedKernel>> loaded;
 };
 
-/// Loads what was compiled.
-Candidate load(jit::GroupDecision decision, jit::CompiledGroup group);
+/// Loads what was compiled, into the device if there is one.
+Candidate load(jit::GroupDecision decision, jit::CompiledGroup group, jit::Device* device = nullptr);
 
 /// The naive decision: plain layouts, the loops of the definition, outermost ones as tasks, the innermost one outside
 /// the sums cut into vectors of `lanes` elements (1 = no vectors).
@@ -33,11 +33,11 @@ struct Verdict {
   double ms = 0;      // its first run
 };
 
-/// References for one group, made when first needed: results of the naive nest, checked at sampled points and corners
-/// against the evaluator. One thread at a time.
+/// References for one group, made when first needed: results of the naive nest on the CPU, checked at sampled points
+/// and corners against the evaluator. One thread at a time.
 class Gate {
  public:
-  /// `c` and the bench must outlive the gate.
+  /// `target` of the candidates, which run on the bench. `c` and the bench must outlive the gate.
   Gate(const jit::Computation& c, const jit::Target& target, Bench& bench, base::Team& team);
 
   /// Results must equal the reference's bit for bit. Where they depend on rounding (elementary functions, division),
@@ -55,16 +55,19 @@ class Gate {
 
   Candidate naive(bool surrogates) const;
   const Results* reference(bool surrogates, const Stop& stop);
-  std::optional<Results> run(Bound& bound, double limit_ms, const Stop& stop, double* ms = nullptr) const;
-  Results run_with_nan(Bound& bound);
+  std::optional<Results> run(Bench& bench, Bound& bound, double limit_ms, const Stop& stop, double* ms = nullptr) const;
+  Results run_with_nan(Bench& bench, Bound& bound);
+  /// Where references are made.
+  Bench& host_bench() { return host_bench_ ? *host_bench_ : bench_; }
   void check_reference(const Results& results, const Data& data, bool surrogates) const;
   std::string check_rounded(const Candidate& candidate, const Results& results, double rounding, const Stop& stop);
   std::string compare(const Results& results, const Results& reference, double tolerance, double rounding) const;
 
   const jit::Computation& c_;
-  const jit::Target target_;
+  const jit::Target target_, host_target_;
   Bench& bench_;
   base::Team& team_;
+  std::unique_ptr<Bench> host_bench_;  // null where candidates run on the CPU themselves
   bool exact_ = true;
   std::optional<Results> reference_, surrogate_, with_nan_;
   std::optional<Data> nan_data_;

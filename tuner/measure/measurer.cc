@@ -10,10 +10,6 @@
 #include "jit/layout/permute.h"
 #include "runtime/base/trace.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace altrt::tuner {
 namespace {
 
@@ -39,17 +35,6 @@ double spread(const std::vector<double>& samples) {
   return std::clamp((middle - low) / middle, kLeastSpread, kMostSpread);
 }
 
-// Pushes memory out of all caches.
-void flush(const void* data, size_t bytes) {
-#if defined(__x86_64__)
-  const auto* at = static_cast<const char*>(data);
-  for (size_t i = 0; i < bytes; i += 64) _mm_clflush(at + i);
-  _mm_mfence();
-#else
-  (void)data, (void)bytes;
-#endif
-}
-
 }  // namespace
 
 double Conversions::measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to) {
@@ -59,13 +44,19 @@ double Conversions::measure(const jit::TensorDecl& tensor, const jit::Layout& fr
   std::vector<int64_t> shape;
   for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
   const jit::Permute permute(tensor.type, shape, from, to), back(tensor.type, shape, to, from);
+  if (options_.device) {
+    // A kernel that reads and writes at a cautious share of the memory's speed, and its launch.
+    constexpr double kBytesPerMs = 1e9, kLaunchMs = 3e-3;
+    return ms = kLaunchMs + static_cast<double>(permute.bytes_to() + back.bytes_to()) / kBytesPerMs;
+  }
+  base::Team& team = options_.team;
   base::AlignedBuffer source(static_cast<size_t>(back.bytes_to())), target(static_cast<size_t>(permute.bytes_to()));
   source.zero();
   std::vector<double> samples;
   for (int i = 0; i < 5; ++i) {
     const base::Stopwatch watch;
-    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
-              [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
+    team.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team.threads())),
+             [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
     samples.push_back(watch.milliseconds());
   }
   return ms = std::max(estimate(samples), 1e-6);
@@ -85,16 +76,25 @@ double Conversions::ms(const jit::GroupDecision& decision) {
   return total;
 }
 
-Measurer::Measurer(const Task& task, Candidate initial, std::string prefix, const jit::Target& target, base::Team& team,
-                   bool cold_weights, uint64_t seed)
+namespace {
+
+std::unique_ptr<Machine> machine_of(const MeasurerOptions& options) {
+  return options.device ? make_machine(options.device) : make_machine(options.team, options.target);
+}
+
+}  // namespace
+
+Measurer::Measurer(const Task& task, Candidate initial, std::string prefix, const MeasurerOptions& options)
     : task_(task),
       prefix_(std::move(prefix)),
-      target_(target),
-      team_(team),
-      cold_weights_(cold_weights),
-      bench_(exact_data(*task.computation, jit::winograd_fits(*task.computation), seed), team),
-      gate_(*task.computation, target, bench_, team),
-      conversions_(task, team),
+      target_(options.target),
+      team_(options.team),
+      cold_weights_(options.cold_weights),
+      bench_(std::make_shared<const Data>(
+                 exact_data(*task.computation, jit::winograd_fits(*task.computation), options.seed)),
+             options.team, machine_of(options)),
+      gate_(*task.computation, options.target, bench_, options.team),
+      conversions_(task, options),
       incumbent_(initial),
       initial_(std::move(initial)) {}
 
@@ -113,8 +113,10 @@ std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& 
       if (worker == 0 && stop()) stopped = true;
       if (stopped) continue;
       try {
-        made[number] = load(decisions[number], jit::compile(*task_.computation, decisions[number], target_,
-                                                            prefix_ + std::to_string(compiled_ + number)));
+        made[number] = load(
+            decisions[number],
+            jit::compile(*task_.computation, decisions[number], target_, prefix_ + std::to_string(compiled_ + number)),
+            bench_.device());
         outcome.reason.clear();
       } catch (const Error& error) {
         outcome.reason = error.code() == ErrorCode::internal ? std::string("internal: ") + error.what() : error.what();
@@ -162,33 +164,7 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
   return runners;
 }
 
-void Measurer::evict(const Bound& bound, base::Team::Lease& lease) {
-  const bool has_weights = std::any_of(bound.weights.begin(), bound.weights.end(),
-                                       [](const auto& place) { return place->buffer.size() > 4096; });
-  if (!has_weights) return;
-  const auto piece = static_cast<size_t>(target_.l2_bytes);
-  const auto pieces = 2 * static_cast<size_t>(team_.threads());
-  if (cache_filler_.size() != piece * pieces) {
-    cache_filler_ = base::AlignedBuffer(piece * pieces);
-    cache_filler_.zero();
-  }
-  if (cold_weights_) {
-    for (const auto& place : bound.weights) flush(place->buffer.data(), place->buffer.size());
-  }
-  const auto* bytes = cache_filler_.as<volatile uint8_t>();
-  lease.run(static_cast<int64_t>(pieces), 1, [&](int64_t first, int64_t last, int) {
-    for (size_t i = static_cast<size_t>(first) * piece; i < static_cast<size_t>(last) * piece; i += 64) (void)bytes[i];
-  });
-}
-
-double Measurer::time_once(Runner& runner) {
-  base::Team::Lease lease(team_);
-  evict(runner.bound, lease);
-  bench_.rewrite_inputs(runner.bound, lease);
-  const base::Stopwatch watch;
-  bench_.run(runner.bound, lease);
-  return watch.milliseconds();
-}
+double Measurer::time_once(Runner& runner) { return bench_.time(runner.bound, cold_weights_); }
 
 double Measurer::time_of(const Runner& runner) const { return estimate(runner.times) + runner.conversions; }
 

@@ -20,17 +20,27 @@ struct Outcome {
   bool is_best = false;
 };
 
-/// The cost of conversions that a decision's layouts cause at the border of its group, each timed once.
+/// What a task is measured on.
+struct MeasurerOptions {
+  const jit::Target& target;
+  base::Team& team;
+  std::shared_ptr<jit::Device> device = nullptr;  // whose target it is; null = this CPU
+  bool cold_weights = false;                      // the network's weights don't fit into the last cache
+  uint64_t seed = 0;
+};
+
+/// The cost of conversions that a decision's layouts cause at the border of its group, each timed once (on a device:
+/// estimated).
 class Conversions {
  public:
-  Conversions(const Task& task, base::Team& team) : task_(task), team_(team) {}
+  Conversions(const Task& task, const MeasurerOptions& options) : task_(task), options_(options) {}
   double ms(const jit::GroupDecision& decision);
 
  private:
   double measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to);
 
   const Task& task_;
-  base::Team& team_;
+  const MeasurerOptions options_;
   std::map<std::string, double> known_;
 };
 
@@ -39,9 +49,8 @@ class Conversions {
 class Measurer {
  public:
   /// `initial`: the task's initial decision as code. `prefix` of the names of kernels must be unlike any other
-  /// measurer's. `cold_weights`: the network's weights don't fit into the last cache.
-  Measurer(const Task& task, Candidate initial, std::string prefix, const jit::Target& target, base::Team& team,
-           bool cold_weights, uint64_t seed);
+  /// measurer's.
+  Measurer(const Task& task, Candidate initial, std::string prefix, const MeasurerOptions& options);
   ~Measurer();
 
   /// Compiles as many at a time as the team has threads, gates one by one, then races the survivors against the
@@ -83,7 +92,6 @@ class Measurer {
   void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
   double time_once(Runner& runner);
   double time_of(const Runner& runner) const;
-  void evict(const Bound& bound, base::Team::Lease& lease);
 
   const Task& task_;
   const std::string prefix_;
@@ -98,7 +106,6 @@ class Measurer {
   Runner incumbent_runner_;
   bool started_ = false;
   double incumbent_ms_ = 0, initial_ms_ = 0;
-  base::AlignedBuffer cache_filler_;
 };
 
 }  // namespace altrt::tuner

@@ -17,6 +17,8 @@ std::unique_ptr<Space> matmul_space(const jit::Computation& c, const jit::GroupD
                                     const jit::Target& target);
 std::unique_ptr<Space> winograd_space(const jit::Computation& c, const jit::GroupDecision& initial,
                                       const jit::Target& target);
+std::unique_ptr<Space> gpu_space(const jit::Computation& c, const jit::GroupDecision& initial,
+                                 const jit::Target& target);
 std::unique_ptr<Space> generic_space(const jit::Computation& c, const jit::GroupDecision& initial,
                                      const jit::Target& target);
 

@@ -61,7 +61,10 @@ namespace {
 
 // Whether a space of its own is worth a search: without a schedule template an algorithm of several stages is no match
 // for direct loops, nor is a direct transposed convolution for its phases.
-bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, const std::string& algorithm) {
+bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
+                  const std::string& algorithm) {
+  if (target.is_gpu()) return jit::is_direct(algorithm);
+  if (jit::gemm_parts(algorithm) > 0) return false;
   if (algorithm == "direct") return !jit::phases_fit(c);
   if (algorithm == "phases") return true;
   const bool blocked =
@@ -74,13 +77,14 @@ bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, 
 
 std::unique_ptr<Space> make_space(const jit::Computation& c, const jit::GroupDecision& initial,
                                   const jit::Target& target, const SpaceOptions& options) {
+  if (target.is_gpu()) return gpu_space(c, initial, target);
   if (c.anchor.stage < 0 || initial.provider != "own") return generic_space(c, initial, target);
   const jit::Computation changed = jit::apply_algorithm(c, initial.algorithm);
   const jit::Anchor& anchor = changed.anchor;
   const jit::Stage& stage = changed.stages[static_cast<size_t>(anchor.stage)];
   if (!jit::is_direct(initial.algorithm)) {
-    return has_template(c, initial, initial.algorithm) ? winograd_space(c, initial, target)
-                                                       : generic_space(c, initial, target);
+    return has_template(c, initial, target, initial.algorithm) ? winograd_space(c, initial, target)
+                                                               : generic_space(c, initial, target);
   }
   const bool image =
       stage.axes.size() >= 3 && jit::channel_block(jit::layout_of(changed, stage.outputs[0], initial.layouts)) > 1;
@@ -100,7 +104,7 @@ std::vector<std::unique_ptr<Space>> make_spaces(const jit::Computation& c, const
   for (const std::string& algorithm : jit::algorithms(c)) {
     if (algorithm == initial.algorithm) continue;
     if (std::find(algorithms.begin(), algorithms.end(), algorithm) == algorithms.end()) continue;
-    if (!has_template(c, initial, algorithm)) continue;
+    if (!has_template(c, initial, target, algorithm)) continue;
     spaces.push_back(make_space(c, jit::with_algorithm(initial, c, algorithm, target), target, options));
   }
   return spaces;

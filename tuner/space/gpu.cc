@@ -1,0 +1,152 @@
+// GPUs: tiles of products, blocks of maps and reductions, and in which order constants lie in memory.
+#include <algorithm>
+
+#include "jit/compile/gpu_templates.h"
+#include "tuner/space/kinds.h"
+
+namespace altrt::tuner {
+namespace {
+
+/// Several stages, or one: every part of the group has its own knobs.
+class GpuSpace final : public Space {
+ public:
+  GpuSpace(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
+      : Space(initial),
+        c_(jit::apply_algorithm(c, initial.algorithm)),
+        target_(target),
+        product_(jit::gpu_product(c_)),
+        rows_(jit::default_gpu_rows(c_, initial.layouts, target)) {
+    if (product_.stage >= 0) {
+      add_product_knobs();
+    } else if (rows_.axes > 0) {
+      add_knob("threads", {32, 64, 128, 256, 512, 1024}, rows_.threads);
+    }
+    for (size_t i = 0; i < c_.stages.size(); ++i) {
+      if (is_covered(i)) continue;
+      const jit::Stage& stage = c_.stages[i];
+      const std::string suffix = "_" + std::to_string(i);
+      if (stage.reduce.empty()) {
+        const jit::GpuMap map = jit::default_gpu_map(c_, stage, initial.layouts);
+        add_knob("threads" + suffix, {32, 64, 128, 256, 512}, map.threads);
+        add_knob("lanes" + suffix, {1, 2, 4}, map.lanes);
+      } else {
+        const jit::GpuReduction r = jit::default_gpu_reduction(c_, stage, initial.layouts, target);
+        add_knob("threads" + suffix, {32, 64, 128, 256, 512}, r.threads);
+        if (jit::can_cross_threads(stage)) add_knob("across" + suffix, {0, 1}, r.across);
+      }
+    }
+  }
+
+  bool plausible(const Point& point) const override {
+    if (product_.stage < 0) return true;
+    const jit::GpuTile t = tile(point);
+    constexpr int64_t kMostRegisters = 128;
+    return t.thread_rows <= t.rows && t.thread_columns <= t.columns && t.threads() >= 32 && t.threads() <= 1024 &&
+           t.thread_rows * t.thread_columns <= kMostRegisters;
+  }
+
+  std::vector<Point> seeds() const override {
+    if (product_.stage < 0) return {};
+    std::vector<Point> points;
+    const auto add = [&](const jit::GpuTile& t) {
+      points.push_back(point_with({{"rows", t.rows},
+                                   {"columns", t.columns},
+                                   {"thread_rows", t.thread_rows},
+                                   {"thread_columns", t.thread_columns},
+                                   {"depth", t.depth}}));
+    };
+    add({128, 128, 8, 8, 8});
+    add({128, 64, 8, 4, 8});
+    add({64, 128, 4, 8, 8});
+    add({64, 64, 4, 4, 16});
+    add({64, 64, 8, 4, 8});
+    add({64, 32, 4, 4, 16});
+    add({32, 64, 4, 4, 16});
+    add({32, 32, 4, 2, 16});
+    std::erase_if(points, [&](const Point& point) { return !plausible(point); });
+    return points;
+  }
+
+ private:
+  void add_product_knobs() {
+    const jit::GpuTile start = jit::choose_gpu_tile(product_, target_).tile;
+    add_knob("rows", {16, 32, 64, 96, 128}, start.rows);
+    add_knob("columns", {16, 32, 64, 96, 128}, start.columns);
+    add_knob("thread_rows", {1, 2, 4, 8, 16}, start.thread_rows);
+    add_knob("thread_columns", {1, 2, 4, 8}, start.thread_columns);
+    add_knob("depth", {4, 8, 16, 32}, start.depth);
+    // Whether rows in shared memory are padded, so that a column's elements lie in different banks.
+    add_knob("bank_padding", {0, 4}, 0);
+    // Whether constants lie in the order in which the product runs over them.
+    const jit::Layouts packed = jit::gpu_layouts(c_, {});
+    if (!packed.empty()) add_knob("packed", {0, 1}, 1);
+  }
+
+  bool is_covered(size_t stage) const {
+    if (rows_.axes > 0 && product_.stage < 0) return true;
+    const std::string& name = c_.stages[stage].name;
+    return product_.stage >= 0 &&
+           (static_cast<int>(stage) == product_.stage || name == "gemm_rows" || name == "gemm_cols");
+  }
+
+  jit::GpuTile tile(const Point& point) const {
+    return {value(point, "rows"), value(point, "columns"), value(point, "thread_rows"), value(point, "thread_columns"),
+            value(point, "depth")};
+  }
+
+  jit::GroupDecision make(const Point& point) const override {
+    jit::GroupDecision decision = initial();
+    decision.schedule = {};
+    if (product_.stage >= 0) {
+      decision.layouts = layouts(point);
+      jit::schedule_gpu_product(c_, decision.layouts, tile(point), decision.schedule);
+    } else if (rows_.axes > 0) {
+      jit::schedule_gpu_rows(c_, decision.layouts, {rows_.axes, value(point, "threads")}, decision.schedule);
+    }
+    for (size_t i = 0; i < c_.stages.size(); ++i) {
+      if (is_covered(i)) continue;
+      const jit::Stage& stage = c_.stages[i];
+      const std::string suffix = "_" + std::to_string(i);
+      const int64_t threads = value(point, "threads" + suffix);
+      if (stage.reduce.empty()) {
+        decision.schedule[stage.name] =
+            jit::schedule_gpu_map(c_, stage, decision.layouts, {threads, value(point, "lanes" + suffix)});
+      } else {
+        const bool across = has("across" + suffix) && value(point, "across" + suffix) != 0;
+        decision.schedule[stage.name] = jit::schedule_gpu_reduction(c_, stage, decision.layouts, {threads, across});
+      }
+    }
+    return decision;
+  }
+
+  jit::Layouts layouts(const Point& point) const {
+    jit::Layouts layouts;
+    for (const auto& [name, layout] : initial().layouts) {
+      const int tensor = c_.find_tensor(name);
+      if (tensor >= 0 && c_.tensors[static_cast<size_t>(tensor)].role != jit::Role::constant) layouts[name] = layout;
+    }
+    if (!has("packed") || value(point, "packed") != 0) layouts = jit::gpu_layouts(c_, layouts);
+    const int64_t padding = value(point, "bank_padding");
+    for (const char* operand : {"gemm_rows", "gemm_cols"}) {
+      const int tensor = c_.find_tensor(operand);
+      if (padding == 0) continue;
+      const auto last = static_cast<int>(c_.tensors[static_cast<size_t>(tensor)].shape.size()) - 1;
+      layouts[operand].pad(last, 0, padding, std::nullopt);
+    }
+    return layouts;
+  }
+
+  const jit::Computation c_;
+  const jit::Target target_;
+  const jit::GpuProduct product_;
+  const jit::GpuRows rows_;
+};
+
+}  // namespace
+
+std::unique_ptr<Space> gpu_space(const jit::Computation& c, const jit::GroupDecision& initial,
+                                 const jit::Target& target) {
+  return std::make_unique<GpuSpace>(c, initial, target);
+}
+
+}  // namespace altrt::tuner
