@@ -35,8 +35,8 @@ TEST_P(GoldenCuda, IsTheText) {
   const Computation c = computation_of(GetParam());
   const Target target = named_target("sm_80");
   const GroupDecision decision = default_decision(c, target, {});
-  const std::string text = to_string(decision) + "\n" + inspect(c, decision, target, "nests") + "\n" +
-                           inspect(c, decision, target, "cuda");
+  const std::string text =
+      to_string(decision) + "\n" + inspect(c, decision, target, "nests") + "\n" + inspect(c, decision, target, "cuda");
   const std::string path = std::string(GOLDEN_FOLDER) + "/" + GetParam() + ".txt";
   if (std::getenv("ALTRT_UPDATE_GOLDEN")) std::ofstream(path) << text;
   std::ifstream file(path);
