@@ -309,8 +309,9 @@ std::string ExprPrinter::compute(const Expr& e) {
     case ExprKind::cast:
       return cast(e);
     case ExprKind::neg:
-      if (is_float(e->type)) return "(-" + text(e->args[0]) + ")";
-      return "(" + std::string(type_name(e->type)) + ")(0u - " + text(e->args[0]) + ")";
+      if (is_float(e->type) || (e->type == DataType::i64 && is_index(e))) return "(-" + text(e->args[0]) + ")";
+      return "(" + std::string(type_name(e->type)) + ")(0" + (e->type == DataType::i64 ? "ull" : "u") + " - " +
+             text(e->args[0]) + ")";
     case ExprKind::abs:
       if (is_float(e->type)) return function(e, "fabsf");
       return helpers_.request("int_abs_" + std::string(altrt::to_string(e->type))) + "(" + text(e->args[0]) + ")";

@@ -57,7 +57,9 @@ const std::map<std::string, std::string>& templates() {
       {"nan_max", "T NAME(T a, T b) { return b != b ? b : (a < b ? b : a); }"},
       {"plain_min", "T NAME(T a, T b) { return b < a ? b : a; }"},
       {"plain_max", "T NAME(T a, T b) { return a < b ? b : a; }"},
-      {"int_div", "T NAME(T a, T b) { return b == 0 ? (T)0 : b == (T)-1 ? (T)(0 - (U)a) : (T)(a / b); }"},
+      {"int_div",
+       "T NAME(T a, T b) {\n  if (b == 0) return 0;\n  return b == (T)-1 && (T)-1 < (T)0 ? (T)(0 - (U)a) : (T)(a / "
+       "b);\n}"},
       {"floor_div",
        "T NAME(T a, T b) {\n  if (b == 0) return 0;\n  if (b == (T)-1 && (T)-1 < (T)0) return (T)(0 - (U)a);\n"
        "  const T q = a / b;\n  return a % b != 0 && (a < 0) != (b < 0) ? q - 1 : q;\n}"},

@@ -151,12 +151,15 @@ Case make_threaded_case(uint64_t seed) {
 
 namespace {
 
-void look(const std::vector<Stmt>& body, ThreadFeatures* features) {
+void look(const std::vector<Stmt>& body, int64_t times, ThreadFeatures* features) {
   for (const Stmt& stmt : body) {
+    const bool shuffles = stmt.kind == StmtKind::store && stmt.value.is(ExprKind::shuffle);
     features->barriers |= stmt.kind == StmtKind::barrier;
-    if (stmt.kind == StmtKind::store) features->shuffles |= stmt.value.is(ExprKind::shuffle);
-    look(stmt.body, features);
-    look(stmt.otherwise, features);
+    features->shuffles |= shuffles;
+    if (stmt.kind == StmtKind::store || stmt.kind == StmtKind::barrier) features->work += times;
+    const bool repeats = stmt.kind == StmtKind::loop && stmt.loop != LoopKind::thread;
+    look(stmt.body, repeats ? times * stmt.extent->int_value : times, features);
+    look(stmt.otherwise, times, features);
   }
 }
 
@@ -167,7 +170,7 @@ ThreadFeatures thread_features(const Case& c) {
   for (const LoweredKernel& kernel : c.kernels) {
     features.threads = std::max(features.threads, kernel.nest.threads());
     features.shared |= kernel.nest.group_bytes() > 0;
-    look(kernel.nest.body, &features);
+    look(kernel.nest.body, kernel.nest.tasks() * kernel.nest.threads(), &features);
   }
   return features;
 }

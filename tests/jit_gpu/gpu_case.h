@@ -17,9 +17,10 @@ jit::Target gpu_for_cases();
 /// refused by lower().
 Case make_threaded_case(uint64_t seed);
 
-/// Of all kernels: the most threads of a block; whether there are barriers, shuffles, shared memory.
+/// Of all kernels: the most threads of a block; stores, barriers and shuffles of all threads, at most; whether there
+/// are barriers, shuffles, shared memory.
 struct ThreadFeatures {
-  int64_t threads = 1;
+  int64_t threads = 1, work = 0;
   bool barriers = false, shuffles = false, shared = false;
 };
 ThreadFeatures thread_features(const Case& c);

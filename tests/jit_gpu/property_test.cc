@@ -14,6 +14,7 @@ namespace altrt::jit {
 namespace {
 
 constexpr int kStripes = 4;
+constexpr int64_t kMostWork = 2'000'000;
 constexpr size_t kTogether = 16;  // cases whose kernels are compiled in one go
 
 struct Printed {
@@ -80,6 +81,10 @@ TEST_P(CudaText, GivesTheEvaluatorsBits) {
       ++cases;
       try {
         Printed p{property::make_threaded_case(seed), {}};
+        if (thread_features(p.c).work > kMostWork) {
+          ++unsupported["too much work"];
+          continue;
+        }
         for (const LoweredKernel& kernel : p.c.kernels) {
           p.texts.push_back({gpu::cuda_source(kernel.nest, property::gpu_for_cases()), gpu::entry_name(kernel.nest)});
         }
