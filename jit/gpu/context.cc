@@ -124,7 +124,13 @@ Context::Context(const Driver& driver, int number)
       device_(find_device(driver, number)),
       target_(target_of(driver, device_)),
       description_(description_of(driver, device_, target_)) {
-  check(driver_.cuDevicePrimaryCtxRetain(&handle_, device_), "cuDevicePrimaryCtxRetain");
+  const CuResult result = driver_.cuDevicePrimaryCtxRetain(&handle_, device_);
+  if (is_kernel_fault(result)) {
+    throw Error(ErrorCode::unavailable,
+                description_ + ": an earlier fault took it from this process; a new process has it again (" +
+                    text_of(driver_, result, "cuDevicePrimaryCtxRetain", {}) + ")");
+  }
+  check(result, "cuDevicePrimaryCtxRetain");
 }
 
 Context::~Context() { driver_.cuDevicePrimaryCtxRelease(device_); }

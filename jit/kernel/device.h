@@ -56,8 +56,8 @@ class DeviceStream {
   virtual double milliseconds(const DeviceEvent& from, const DeviceEvent& to) = 0;
 };
 
-/// A device in use by this process. Thread-safe. Errors: out_of_memory; unavailable where the device is lost or code
-/// does not fit it; internal.
+/// A device in use by this process. Thread-safe. Errors: out_of_memory; unavailable where the device is lost (after a
+/// fault of a kernel, for the rest of the process) or code does not fit it; internal.
 class Device {
  public:
   virtual ~Device() = default;

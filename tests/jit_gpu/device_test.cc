@@ -306,6 +306,8 @@ TEST_F(GpuDevice, ADeviceThatGoesAwayIsUnavailable) {
   error_of(ErrorCode::unavailable, [&] { device->allocate(8); });
   fake.fail("cuDevicePrimaryCtxRetain", kCuDeviceUnavailable);
   error_of(ErrorCode::unavailable, [&] { open_device(1); });
+  fake.fail("cuDevicePrimaryCtxRetain", kCuIllegalAddress);
+  EXPECT_TRUE(contains(error_of(ErrorCode::unavailable, [&] { open_device(1); }), "a new process has it again"));
 }
 
 TEST_F(GpuDevice, MayOutliveTheDriver) {
