@@ -30,6 +30,8 @@ std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const s
   input.groups = request.groups;
   input.decisions = request.initial;
   input.code.resize(request.groups.size());
+  input.device = request.device;
+  input.conversions = request.conversions;
   for (size_t t = 0; t < tasks.size(); ++t) {
     const jit::GroupDecision nameless = jit::canonical(candidates[t]->decision, *tasks[t].computation);
     for (const int g : tasks[t].groups) {
@@ -42,11 +44,14 @@ std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const s
 }
 
 PlanRunner::PlanRunner(std::shared_ptr<const plan::Plan> plan, base::Team& team)
-    : plan_(std::move(plan)), memory_(plan_, team.threads()), team_(team), samples_(plan_->groups.size()) {
+    : plan_(std::move(plan)),
+      runner_(plan::make_runner(plan_, team.threads())),
+      team_(team),
+      samples_(plan_->groups.size()) {
   const graph::Graph& graph = *plan_->graph;
   std::mt19937 random(7);
   std::normal_distribution<float> normal;
-  std::vector<void*> inputs, outputs;
+  std::vector<plan::Address> inputs, outputs;
   const auto add = [&](int v) -> Tensor& {
     const graph::Value& value = graph.values[static_cast<size_t>(v)];
     return tensors_.emplace_back(value.type, value.shape);
@@ -57,17 +62,17 @@ PlanRunner::PlanRunner(std::shared_ptr<const plan::Plan> plan, base::Team& team)
     if (tensor.type() == DataType::f32) {
       std::generate_n(tensor.as<float>(), element_count(tensor.shape()), [&] { return normal(random); });
     }
-    inputs.push_back(tensor.data());
+    inputs.push_back({tensor.data()});
   }
-  for (const int v : graph.outputs) outputs.push_back(add(v).data());
-  memory_.bind(inputs, outputs);
+  for (const int v : graph.outputs) outputs.push_back({add(v).data()});
+  runner_->bind(inputs, outputs);
 }
 
 void PlanRunner::run() {
   std::vector<double> reports(plan_->kernels.size(), 0.0);
   {
     base::Team::Lease lease(team_);
-    memory_.profile(lease, reports);
+    runner_->profile(lease, reports);
   }
   ++runs_;
   // The conversions that a group asks for are reported before it.

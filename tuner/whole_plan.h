@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/plan/executor.h"
+#include "runtime/plan/runner.h"
 #include "tuner/measure/measurer.h"
 #include "tuner/tune.h"
 
@@ -31,7 +31,7 @@ class PlanRunner {
 
  private:
   std::shared_ptr<const plan::Plan> plan_;
-  plan::Memory memory_;
+  std::unique_ptr<plan::Runner> runner_;
   base::Team& team_;
   std::deque<Tensor> tensors_;
   size_t runs_ = 0;

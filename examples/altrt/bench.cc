@@ -103,7 +103,8 @@ Result measure(const BenchArguments& arguments) {
   result.throughput = static_cast<double>(samples.size()) / ms_since(start) * 1e3;
   result.latency = summarize(std::move(samples));
   result.kernel_ms = profile(session, context);
-  if (arguments.profile) result.peak_gflops = fma_peak_gflops(result.info.threads);
+  const bool on_cpu = result.info.device == Device::cpu;
+  if (arguments.profile && on_cpu) result.peak_gflops = fma_peak_gflops(result.info.threads);
   return result;
 }
 
@@ -128,12 +129,13 @@ double peak_rss_mb() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-Json to_json(const Result& result, const Common& common) {
+Json to_json(const Result& result) {
   const SessionInfo& info = result.info;
   const Latency& latency = result.latency;
   Json json;
   json["model"] = result.model;
-  json["device"] = common.device;
+  json["device"] = to_string(info.device);
+  if (!info.device_name.empty()) json["device_name"] = info.device_name;
   json["threads"] = info.threads;
   json["load_ms"] = result.load_ms;
   json["first_run_ms"] = result.first_run_ms;
@@ -168,7 +170,10 @@ Json to_json(const Result& result, const Common& common) {
 void print_summary(const Result& result) {
   const SessionInfo& info = result.info;
   const Latency& latency = result.latency;
-  fmt::print("{}, {} thread{}, {} kernels\n", result.model, info.threads, info.threads == 1 ? "" : "s", info.kernels);
+  const std::string where = info.device == Device::cpu
+                                ? fmt::format("{} thread{}", info.threads, info.threads == 1 ? "" : "s")
+                                : info.device_name;
+  fmt::print("{}, {}, {} kernels\n", result.model, where, info.kernels);
   fmt::print("latency ms   min {:.3f}  median {:.3f}  mean {:.3f}  p90 {:.3f}  p95 {:.3f}  p99 {:.3f}  cv {:.3f}\n",
              latency.min, latency.median, latency.mean, latency.p90, latency.p95, latency.p99, latency.cv);
   fmt::print("throughput   {:.1f} runs/s\n", result.throughput);
@@ -184,21 +189,23 @@ void print_profile(const Result& result) {
     total += result.kernel_ms[k];
     flops += static_cast<double>(result.info.plan[k].flops);
   }
-  fmt::print("\nFMA peak {:.0f} GFLOP/s on {} threads\n", result.peak_gflops, result.info.threads);
-  fmt::print("{:>9} {:>5} {:>8} {:>6}  {:<8} {:<10} {:<40} {}\n", "ms", "%", "GFLOP/s", "peak%", "provider",
-             "algorithm", "kernel", "layout");
-  const auto percent_of_peak = [&](double speed) {
-    return result.peak_gflops > 0 ? 100 * speed / result.peak_gflops : 0.0;
+  // Of a device the peak is not known.
+  const bool has_peak = result.info.device == Device::cpu;
+  if (has_peak) fmt::print("\nFMA peak {:.0f} GFLOP/s on {} threads\n", result.peak_gflops, result.info.threads);
+  const auto peak_column = [&](double speed) {
+    if (!has_peak) return std::string();
+    return fmt::format(" {:>6.1f}", result.peak_gflops > 0 ? 100 * speed / result.peak_gflops : 0.0);
   };
+  fmt::print("{:>9} {:>5} {:>8}{}  {:<8} {:<10} {:<40} {}\n", "ms", "%", "GFLOP/s", has_peak ? "  peak%" : "",
+             "provider", "algorithm", "kernel", "layout");
   for (size_t k = 0; k < result.kernel_ms.size(); ++k) {
     const KernelInfo& kernel = result.info.plan[k];
     const double ms = result.kernel_ms[k], speed = gflops(kernel, ms);
-    fmt::print("{:>9.4f} {:>5.1f} {:>8.1f} {:>6.1f}  {:<8} {:<10} {:<40} {}\n", ms, total > 0 ? 100 * ms / total : 0,
-               speed, percent_of_peak(speed), kernel.provider, kernel.algorithm, kernel.name + " " + kernel.op,
-               kernel.layout);
+    fmt::print("{:>9.4f} {:>5.1f} {:>8.1f}{}  {:<8} {:<10} {:<40} {}\n", ms, total > 0 ? 100 * ms / total : 0, speed,
+               peak_column(speed), kernel.provider, kernel.algorithm, kernel.name + " " + kernel.op, kernel.layout);
   }
   const double speed = total > 0 ? flops / total * 1e-6 : 0;
-  fmt::print("{:>9.4f} {:>5.1f} {:>8.1f} {:>6.1f}  total\n", total, 100.0, speed, percent_of_peak(speed));
+  fmt::print("{:>9.4f} {:>5.1f} {:>8.1f}{}  total\n", total, 100.0, speed, peak_column(speed));
 }
 
 void bench(const BenchArguments& arguments) {
@@ -208,7 +215,7 @@ void bench(const BenchArguments& arguments) {
     if (arguments.profile) print_profile(result);
   }
   if (arguments.json.empty()) return;
-  const std::string text = to_json(result, arguments.common).dump(2) + "\n";
+  const std::string text = to_json(result).dump(2) + "\n";
   if (arguments.json == "-") {
     fmt::print("{}", text);
     return;

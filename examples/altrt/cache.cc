@@ -35,8 +35,9 @@ void list(const CacheArguments& arguments) {
     if (entry.trials > 0) figures += fmt::format("{} trials, ", entry.trials);
     if (entry.seconds > 0) figures += fmt::format("{:.1f} s, ", entry.seconds);
     if (entry.bytes > 0) figures += fmt::format("{:.1f} KB, ", static_cast<double>(entry.bytes) / 1024);
-    fmt::print("{:<7} {}: {}{} threads, {}, {} old\n", to_string(entry.kind),
-               entry.name.empty() ? entry.file : entry.name, figures, entry.threads, entry.mode, age(entry.time));
+    if (entry.threads > 0) figures += fmt::format("{} threads, ", entry.threads);
+    fmt::print("{:<7} {}: {}{}, {} old\n", to_string(entry.kind), entry.name.empty() ? entry.file : entry.name, figures,
+               entry.mode, age(entry.time));
   }
 }
 

@@ -105,7 +105,8 @@ bool has_input(const Model& model, const std::string& name) {
 
 void add_common(CLI::App& command, Common& common) {
   command.add_option("model", common.model, "ONNX file")->required();
-  command.add_option("--device", common.device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+  command.add_option("--device", common.device, "cpu, cuda, or auto: cuda where there is one")
+      ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
   command.add_option("--threads", common.threads, "0 = what affinity and the cgroup quota allow");
   command.add_option("--shape", common.shapes, "NAME=1x3x224x224 of an input, or DIM=1 of a symbolic dimension");
   command.add_option("--cache", common.cache, "folder of the records; 'none' = no files");
@@ -155,7 +156,8 @@ std::map<std::string, TensorView> views(const Tensors& tensors) {
 
 SessionOptions session_options(const Common& common, const Model& model, const Tensors& given) {
   SessionOptions options;
-  options.device = common.device == "cuda" ? Device::cuda : Device::cpu;
+  options.device = common.device == "cuda" ? Device::cuda : common.device == "auto" ? Device::automatic : Device::cpu;
+  options.arch = common.arch;
   if (common.threads < 0) usage("--threads", "must not be negative");
   options.threads = common.threads;
   options.cache.directory = common.cache;

@@ -26,6 +26,7 @@ struct Common {
   std::string numerics = "standard";
   uint64_t seed = 0;
   bool verbose = false;
+  std::string arch;  // of inspect only
 };
 void add_common(CLI::App& command, Common& common);
 

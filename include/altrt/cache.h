@@ -20,14 +20,14 @@ struct CacheEntry {
   } kind = Kind::task;
   std::string name;      ///< operators of a task, name of a model
   std::string file;      ///< inside the folder
-  std::string features;  ///< of the processor it is for
+  std::string features;  ///< of the processor or device it is for
   std::string mode;      ///< numerics, providers, algorithm
-  int threads = 0;
-  double ms = 0;       ///< latency; 0 = unknown
-  int64_t trials = 0;  ///< spent on it
-  double seconds = 0;  ///< spent on it
-  int64_t bytes = 0;   ///< of files: bundles and logs
-  int64_t time = 0;    ///< when it was found or last used: seconds since 1970
+  int threads = 0;       ///< 0 = for a device
+  double ms = 0;         ///< latency; 0 = unknown
+  int64_t trials = 0;    ///< spent on it
+  double seconds = 0;    ///< spent on it
+  int64_t bytes = 0;     ///< of files: bundles and logs
+  int64_t time = 0;      ///< when it was found or last used: seconds since 1970
 };
 /// "task", "model", "bundle", "trials"
 ALTRT_API const char* to_string(CacheEntry::Kind kind) noexcept;

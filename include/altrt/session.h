@@ -16,14 +16,13 @@
 
 namespace altrt {
 
-enum class Device : uint8_t { cpu, cuda, automatic };
 /// default: any algorithm within the accuracy bounds (1e-5 relative L2 an operator, Winograd 2e-5, a network 1e-4).
 /// strict: only algorithms that compute each output as the sum the operator defines, in some order.
 enum class Numerics : uint8_t { standard, strict };
 /// default keeps what makes runs fast; lean gives memory back where it can.
 enum class Memory : uint8_t { standard, lean };
 /// What a call does when another call holds the session's threads. share: runs at once on the calling thread alone.
-/// queue: waits.
+/// queue: waits. On a device calls need no threads of the session, and never wait for each other here.
 enum class Concurrency : uint8_t { share, queue };
 
 enum class TuningMode : uint8_t {
@@ -65,8 +64,11 @@ struct CacheOptions {
 enum class LogLevel : uint8_t { error, warning, info, debug };
 
 struct SessionOptions {
+  /// Where the session runs. cuda: Error(unavailable) says what is missing (libcuda.so.1, driver, device). automatic
+  /// takes the CPU then, and logs why (info).
   Device device = Device::cpu;
-  int threads = 0;             ///< 0 = what affinity and the cgroup quota allow
+  int device_number = -1;      ///< of the GPU, as CUDA counts them; -1 = ALTRT_CUDA_DEVICE in the environment, else 0
+  int threads = 0;             ///< 0 = what affinity and the cgroup quota allow; on a device, for what is done at load
   int spin_microseconds = 50;  ///< how long idle threads of the team spin before they sleep
   CacheOptions cache;
   TuningOptions tuning;
@@ -74,9 +76,12 @@ struct SessionOptions {
   Memory memory = Memory::standard;
   Concurrency concurrency = Concurrency::share;
   std::string algorithm;                                ///< "" = all; "direct" leaves the others out
-  std::vector<std::string> providers{"own", "onednn"};  ///< "own" is always there
+  std::vector<std::string> providers{"own", "onednn"};  ///< "own" is always there; the only one on a device
   std::map<std::string, Shape> input_shapes;            ///< fixes the shape of inputs by name
   std::map<std::string, int64_t> dimensions;            ///< fixes symbolic dimensions by name
+  /// For inspect(): what code is shown for, on any machine. "avx2", "avx512", "neon", or a GPU's "sm_90" and the like;
+  /// "" = this machine, or its device. A session refuses all but "".
+  std::string arch;
   /// Receives log lines (without newline); from any thread, in the library's floating-point environment. Absent =
   /// nothing is printed anywhere.
   std::function<void(LogLevel, const std::string&)> log;
@@ -105,6 +110,8 @@ struct SessionInfo {
   std::vector<std::string> cache_reasons;  ///< why something was not taken from the cache
   std::string cache_directory;             ///< "" if none
   int threads = 0;
+  Device device = Device::cpu;  ///< where it runs: cpu or cuda
+  std::string device_name;      ///< "NVIDIA H100 80GB HBM3 (sm_90), driver 13.0"; "" on the CPU
   std::vector<KernelInfo> plan;
 };
 
@@ -121,9 +128,21 @@ class ALTRT_API Context {
   /// Binds an input or output to the caller's memory, which must stay valid for the runs that follow. Type and shape
   /// must equal the session's. Error(invalid_argument) names input or output, expected and given. A name that both an
   /// input and an output have means the input; that output lives in the context.
+  ///
+  /// On a device, views of its memory are used as they are; what lies in the host's is copied before and after each
+  /// run, through memory of the context.
   void bind(const std::string& name, const TensorView& view);
-  /// The tensor bound to an output, or the context's own one for an unbound output (valid until the context dies).
+  /// The tensor bound to an output, or the context's own one for an unbound output, in the host's memory (valid until
+  /// the context dies).
   TensorView output(const std::string& name) const;
+
+  /// For sessions on a device: the next runs are enqueued in the caller's stream (a cudaStream_t or CUstream of the
+  /// device's primary context; null is CUDA's default stream), behind what is in it. Where every input and output is
+  /// bound to device memory, run() returns without waiting for the end: the caller synchronises with the stream before
+  /// he reads outputs, writes inputs or frees either, and hears there of what failed on the device. Else it waits as it
+  /// does without this call; models with host operators wait in between. The stream must live until the context dies
+  /// or is given another one; both wait for what the context has in it. Error(invalid_argument) on the CPU.
+  void set_stream(void* cuda_stream);
 
   struct State;
 
@@ -150,15 +169,20 @@ class ALTRT_API Session {
   /// A fresh context. Allocates; keep it for many runs.
   Context context() const;
   /// Runs on the context's bindings. All inputs must be bound. In steady state takes no lock (with Concurrency::queue
-  /// it waits for its turn), allocates nothing except in host operators and oneDNN, prints nothing.
+  /// it waits for its turn), allocates nothing except in host operators, oneDNN and a device's driver, prints nothing.
+  /// On a device all kernels are launched as one graph, or as one between any two host operators. An Error of the
+  /// device (out_of_memory, internal) leaves the context fit for other runs; unavailable says that the device is lost
+  /// to this process, and every later call will.
   void run(Context& context) const;
   /// Convenience: binds the inputs, runs in a context of its own, returns all outputs by name.
   std::map<std::string, Tensor> run(const std::map<std::string, TensorView>& inputs) const;
 
-  /// Runs once and returns milliseconds per kernel, in plan order (as many as info().plan).
+  /// Runs once and returns milliseconds per kernel, in plan order (as many as info().plan). On a device by its own
+  /// clock, launch by launch, without the copies between host and device.
   std::vector<double> profile(Context& context) const;
   SessionInfo info() const;
-  /// Text of a stage: "graph", "groups", "layouts", "nests", "llvm", "asm". Error(invalid_argument) lists the stages.
+  /// Text of a stage: "graph", "groups", "layouts", "nests", then "llvm" and "asm" (CPUs) or "cuda" (GPUs), "plan".
+  /// Error(invalid_argument) lists the stages.
   std::string inspect(const std::string& stage) const;
 
  private:
@@ -166,7 +190,11 @@ class ALTRT_API Session {
   std::shared_ptr<const State> state_;
 };
 
-/// "0.1.0", and one line with commit, LLVM, oneDNN and target for bug reports.
+/// Text of a stage as a session with these options would make it without a cache: nothing is loaded, run or tuned, and
+/// with `options.arch` no device is needed. The stages of Session::inspect but "plan". Errors as Session's.
+ALTRT_API std::string inspect(const Model& model, const SessionOptions& options, const std::string& stage);
+
+/// "0.1.0", and one line with commit, LLVM, oneDNN, NVRTC and target for bug reports.
 ALTRT_API std::string version();
 ALTRT_API std::string version_details();
 

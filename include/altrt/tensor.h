@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <altrt/export.h>
@@ -17,6 +18,12 @@ enum class DataType : uint8_t { f32 = 0, f64 = 1, i64 = 2, i32 = 3, i8 = 4, u8 =
 ALTRT_API size_t size_of(DataType type) noexcept;
 /// "f32", "i64", "bool", ...
 ALTRT_API const char* to_string(DataType type) noexcept;
+
+/// Where a session runs and where memory lies. `cuda`: an NVIDIA GPU. `automatic` is a wish only: cuda if it can be
+/// used, else cpu.
+enum class Device : uint8_t { cpu, cuda, automatic };
+/// "cpu", "cuda", "automatic"
+ALTRT_API const char* to_string(Device device) noexcept;
 
 /// Extents, outermost first; row-major. A scalar has rank 0.
 using Shape = std::vector<int64_t>;
@@ -62,15 +69,19 @@ struct TensorView {
   void* data = nullptr;  ///< Inputs are never written through it.
   DataType type = DataType::f32;
   Shape shape;
+  /// Where the memory lies: cpu, which is any memory that the host can read, or cuda: allocated in the primary context
+  /// of the session's device (cudaMalloc does), 16-byte aligned; for contexts of sessions on that device only.
+  Device device = Device::cpu;
 
   TensorView() = default;
-  TensorView(void* data_in, DataType type_in, Shape shape_in)
-      : data(data_in), type(type_in), shape(std::move(shape_in)) {}
+  TensorView(void* data_in, DataType type_in, Shape shape_in, Device device_in = Device::cpu)
+      : data(data_in), type(type_in), shape(std::move(shape_in)), device(device_in) {}
   template <typename T>
-  TensorView(T* data_in, Shape shape_in) : data(data_in), type(DataTypeOf<T>::value), shape(std::move(shape_in)) {}
+  TensorView(T* data_in, Shape shape_in, Device device_in = Device::cpu)
+      : TensorView(data_in, DataTypeOf<T>::value, std::move(shape_in), device_in) {}
   template <typename T>
-  TensorView(const T* data_in, Shape shape_in)
-      : data(const_cast<T*>(data_in)), type(DataTypeOf<T>::value), shape(std::move(shape_in)) {}
+  TensorView(const T* data_in, Shape shape_in, Device device_in = Device::cpu)
+      : TensorView(const_cast<T*>(data_in), std::move(shape_in), device_in) {}
 
   size_t bytes() const { return static_cast<size_t>(element_count(shape)) * size_of(type); }
   template <typename T>

@@ -107,9 +107,18 @@ CompiledGroup provide(const Computation& c, const GroupDecision& decision, const
   return {c, decision.layouts, {std::move(compiled)}};
 }
 
-std::vector<std::shared_ptr<LoadedKernel>> load(const CompiledGroup& group, const GroupDecision& decision) {
+std::vector<std::shared_ptr<LoadedKernel>> load(const std::vector<KernelObject>& objects, Device* device) {
+  return device ? device->load(objects) : cpu::load(objects);
+}
+
+std::vector<std::shared_ptr<LoadedKernel>> load(const CompiledGroup& group, const GroupDecision& decision,
+                                                Device* device) {
   if (decision.provider != "own") {
     const Computation& c = group.computation;
+    if (device) {
+      throw Error(ErrorCode::unsupported,
+                  "group '" + c.name + "': provider '" + decision.provider + "' computes nothing on a device");
+    }
     const std::shared_ptr<ProviderKernel> kernel = provider_of(c, decision)->make(c, decision.parts);
     // Code that was kept may come from another version of the library.
     const bool fits = group.kernels.size() == 1 && group.kernels[0].arguments == kernel->arguments() &&
@@ -120,7 +129,7 @@ std::vector<std::shared_ptr<LoadedKernel>> load(const CompiledGroup& group, cons
   }
   std::vector<KernelObject> objects;
   for (const CompiledKernel& kernel : group.kernels) objects.push_back(kernel.object);
-  return cpu::load(objects);
+  return load(objects, device);
 }
 
 }  // namespace altrt::jit

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "jit/compile/compile.h"
+#include "jit/kernel/device.h"
 #include "jit/kernel/provider.h"
 
 namespace altrt::jit {
@@ -24,7 +25,11 @@ std::vector<GroupDecision> provider_candidates(const std::string& provider, cons
 /// provider is absent, can't compute the group, or wants other layouts than the decision has.
 CompiledGroup provide(const Computation& c, const GroupDecision& decision, const std::string& symbol_prefix);
 
-/// Makes a compiled group's kernels ready to run, whoever provides them.
-std::vector<std::shared_ptr<LoadedKernel>> load(const CompiledGroup& group, const GroupDecision& decision);
+/// Puts the compiler's own code where it runs: into the device, or into executable memory where there is none.
+std::vector<std::shared_ptr<LoadedKernel>> load(const std::vector<KernelObject>& objects, Device* device);
+/// Makes a compiled group's kernels ready to run, whoever provides them. Other providers' have no device:
+/// Error(unsupported).
+std::vector<std::shared_ptr<LoadedKernel>> load(const CompiledGroup& group, const GroupDecision& decision,
+                                                Device* device = nullptr);
 
 }  // namespace altrt::jit

@@ -42,7 +42,7 @@ bool log_enabled(LogLevel level);
 void log(LogLevel level, std::string_view message);
 
 // ALTRT_DEBUG=1..6, read once: how many stages of compilation are printed to stderr
-// (1 graph, 2 groups, 3 layouts, 4 nests, 5 LLVM IR, 6 machine code). 0 where unset.
+// (1 graph, 2 groups, 3 layouts, 4 nests, 5 LLVM IR or CUDA, 6 machine code). 0 where unset.
 int debug_level();
 
 // Prints `text` under a heading to stderr. Guard it with debug_level().

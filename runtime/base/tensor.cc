@@ -25,6 +25,18 @@ size_t size_of(DataType type) noexcept {
   return 1;
 }
 
+const char* to_string(Device device) noexcept {
+  switch (device) {
+    case Device::cpu:
+      return "cpu";
+    case Device::cuda:
+      return "cuda";
+    case Device::automatic:
+      return "automatic";
+  }
+  return "?";
+}
+
 const char* to_string(DataType type) noexcept {
   switch (type) {
     case DataType::f32:

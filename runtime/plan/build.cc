@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/base/hash.h"
 #include "runtime/plan/builder.h"
 
 namespace altrt::plan {
@@ -42,6 +43,13 @@ bool is_shared(int64_t tasks, int64_t flops, int64_t bytes) {
 
 Builder::Builder(PlanInput input, WeightStore& weights, base::Team& team)
     : input_(std::move(input)), graph_(*input_.graph), weights_(weights), team_(team) {
+  if (input_.device) {
+    plan_.device = input_.device;
+    stream_ = input_.device->make_stream();
+    // A constant holds its device, so that no other one has the address while the constant lives.
+    place_ = "device " + base::hex(reinterpret_cast<uintptr_t>(input_.device.get())) + " ";
+    if (!input_.conversions) input_.conversions = std::make_shared<Conversions>(input_.device);
+  }
   instances_.resize(graph_.values.size());
   outputs_of_.resize(graph_.values.size());
   for (size_t i = 0; i < graph_.inputs.size(); ++i) {
@@ -216,7 +224,7 @@ void Builder::add_host(int group) {
     if (number < 0) return;
     call->views.back().type = value(number).type;
     call->views.back().shape = value(number).shape;
-    step.arguments.push_back(writes ? write(number, {}) : read(number, {}));
+    step.arguments.push_back(writes ? write(number, {}) : read_on_host(number));
     step.written.push_back(writes);
   };
   for (const int input : node.inputs) add_view(input, false);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "runtime/base/team.h"
+#include "runtime/plan/conversions.h"
 #include "runtime/plan/plan.h"
 #include "runtime/plan/weights.h"
 
@@ -24,12 +25,17 @@ struct PlanInput {
   std::vector<graph::Group> groups;
   graph::Decisions decisions;
   std::vector<GroupCode> code;
+  std::shared_ptr<jit::Device> device = nullptr;  // whose code it is; null = the CPU
+  /// On a device: where kernels of conversions come from, and stay for other plans of the device. Null = made for this
+  /// plan alone.
+  std::shared_ptr<Conversions> conversions = nullptr;
 };
 
 /// Packs constants (through the store), runs constant kernels, places conversions where a reader's layout differs from
 /// the writer's (readers that want the same one share it), lets readers of model inputs and writers of model outputs
-/// use the caller's memory where they want it row-major, plans the arena. The team helps with packing. Error(internal)
-/// if code and graph contradict each other.
+/// use the caller's memory where they want it row-major, plans the arena. The team helps with packing. On a device,
+/// constants are packed on the host and lie in its memory, and conversions become kernels. Error(internal) if code and
+/// graph contradict each other; errors of the device.
 Plan build_plan(PlanInput input, WeightStore& weights, base::Team& team);
 
 }  // namespace altrt::plan

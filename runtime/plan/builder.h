@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/buffer.h"
 #include "runtime/plan/build.h"
 
 namespace altrt::plan {
@@ -53,13 +54,20 @@ class Builder {
                        const jit::Layout& layout, bool keeps_padding);
   Location new_constant(Constant constant);
   Location packed(int value, const jit::Layout& layout);
+  std::shared_ptr<base::AlignedBuffer> pack(const Tensor& data, const jit::Layout& layout);
   void convert(int value, const Instance& from, const Location& to, const jit::Layout& layout);
+  void set_conversion(Step& step, const graph::Value& value, const Instance& from, const Location& to,
+                      const jit::Layout& layout);
   void add_step(Step step);
   void assign_memory();
   void drop_unused_constants();
 
   // constants.cc
   void run_constant_kernel(Binding& binding, int kernel);
+  void run_at_load(const jit::CompiledKernel& kernel, const std::shared_ptr<jit::LoadedKernel>& loaded,
+                   const std::vector<const void*>& arguments);
+  Constant upload(const void* from, size_t bytes, size_t room);
+  Location read_on_host(int value);
 
   const graph::Value& value(int number) const { return graph_.values[static_cast<size_t>(number)]; }
 
@@ -68,6 +76,8 @@ class Builder {
   const graph::Graph& graph_;
   WeightStore& weights_;
   base::Team& team_;
+  std::unique_ptr<jit::DeviceStream> stream_;     // null without a device
+  std::string place_;                             // begins the keys of constants: where they lie
   std::vector<std::vector<Instance>> instances_;  // by value; the first is the one its writer made
   std::vector<std::vector<int>> outputs_of_;      // by value: numbers of the model outputs that it is
   std::vector<Draft> drafts_;                     // by storage

@@ -10,17 +10,73 @@ namespace altrt::plan {
 namespace {
 
 struct ConstantOutputs {
-  std::vector<base::AlignedBuffer> buffers;
+  std::vector<Constant> buffers;
+};
+
+/// Memory of a device with the device that it belongs to.
+struct DeviceConstant {
+  std::shared_ptr<jit::Device> device;
+  std::shared_ptr<void> memory;
 };
 
 }  // namespace
+
+// A copy in the device's memory, there when this returns: other sessions may find it in the store at once. `room` is
+// the size of the memory, which is 0 behind the bytes.
+Constant Builder::upload(const void* from, size_t bytes, size_t room) {
+  auto constant = std::make_shared<DeviceConstant>(DeviceConstant{input_.device, input_.device->allocate(room)});
+  uint8_t* memory = static_cast<uint8_t*>(constant->memory.get());
+  if (bytes > 0) stream_->upload(memory, from, bytes);
+  if (bytes < room) stream_->fill(memory + bytes, 0, room - bytes);
+  stream_->wait();
+  return Constant(constant, memory);
+}
+
+// The value row-major for a host step, constants in the host's memory.
+Location Builder::read_on_host(int number) {
+  if (!stream_) return read(number, {});
+  if (value(number).is_constant()) {
+    const std::shared_ptr<const Tensor>& data = plan_.graph->values[static_cast<size_t>(number)].data;
+    return new_constant(Constant(data, data->data()));
+  }
+  const Location place = read(number, {});
+  if (place.place != Place::constant) return place;
+  const auto data = std::make_shared<Tensor>(value(number).type, value(number).shape);
+  if (data->bytes() > 0) {
+    stream_->download(data->data(), plan_.constants[static_cast<size_t>(place.index)].get(), data->bytes());
+    stream_->wait();
+  }
+  return new_constant(Constant(data, data->data()));
+}
+
+void Builder::run_at_load(const jit::CompiledKernel& kernel, const std::shared_ptr<jit::LoadedKernel>& loaded,
+                          const std::vector<const void*>& arguments) {
+  if (kernel.tasks == 0) return;
+  if (stream_) {
+    jit::Launch launch{loaded, {}, kernel.tasks};
+    for (const void* argument : arguments) launch.arguments.push_back(const_cast<void*>(argument));
+    stream_->launch(launch);
+    stream_->wait();
+    return;
+  }
+  const jit::KernelFunction function = loaded->function();
+  const auto workspace_bytes = static_cast<size_t>(kernel.object.workspace_bytes);
+  std::vector<base::AlignedBuffer> workspaces;
+  for (int t = 0; t < team_.threads(); ++t) workspaces.emplace_back(workspace_bytes);
+  const int64_t sizes[1] = {0};
+  const base::FloatEnvironment float_environment;
+  team_.run(kernel.tasks, 1, [&](int64_t first, int64_t last, int worker) {
+    function(arguments.data(), sizes, workspaces[static_cast<size_t>(worker)].data(), first, last);
+  });
+}
 
 void Builder::run_constant_kernel(Binding& binding, int k) {
   const jit::CompiledGroup& compiled = *binding.code->compiled;
   const jit::CompiledKernel& kernel = compiled.kernels[static_cast<size_t>(k)];
   const auto& tensors = compiled.computation.tensors;
   std::vector<size_t> outputs;
-  std::string key = "kernel " + base::hex(base::hash_bytes(kernel.object.bytes.data(), kernel.object.bytes.size()));
+  std::string key =
+      place_ + "kernel " + base::hex(base::hash_bytes(kernel.object.bytes.data(), kernel.object.bytes.size()));
   for (size_t a = 0; a < kernel.arguments.size(); ++a) {
     const int tensor = kernel.arguments[a];
     if (kernel.written[a]) outputs.push_back(a);
@@ -36,11 +92,13 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
       const auto found = compiled.layouts.find(decl.name);
       const jit::Layout layout = found == compiled.layouts.end() ? jit::Layout{} : found->second;
       const std::vector<int64_t> shape = plain_shape(decl.shape);
-      base::AlignedBuffer& buffer =
-          made->buffers.emplace_back(static_cast<size_t>(buffer_bytes(decl.type, shape, layout)));
-      buffer.zero();
-      if (layout.has_filled_padding()) jit::fill_padding(decl.type, shape, layout, buffer.data());
-      arguments[a] = buffer.data();
+      const auto buffer =
+          std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(decl.type, shape, layout)));
+      buffer->zero();
+      if (layout.has_filled_padding()) jit::fill_padding(decl.type, shape, layout, buffer->data());
+      made->buffers.push_back(stream_ ? upload(buffer->data(), buffer->size(), buffer->size())
+                                      : Constant(buffer, buffer->data()));
+      arguments[a] = made->buffers.back().get();
     }
     for (size_t a = 0; a < arguments.size(); ++a) {
       if (arguments[a]) continue;
@@ -50,22 +108,14 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
       }
       arguments[a] = plan_.constants[static_cast<size_t>(place.index)].get();
     }
-    const jit::KernelFunction function = binding.code->loaded[static_cast<size_t>(k)]->function();
-    const auto workspace_bytes = static_cast<size_t>(kernel.object.workspace_bytes);
-    std::vector<base::AlignedBuffer> workspaces;
-    for (int t = 0; t < team_.threads(); ++t) workspaces.emplace_back(workspace_bytes);
-    const int64_t sizes[1] = {0};
-    const base::FloatEnvironment float_environment;
-    team_.run(kernel.tasks, 1, [&](int64_t first, int64_t last, int worker) {
-      function(arguments.data(), sizes, workspaces[static_cast<size_t>(worker)].data(), first, last);
-    });
+    run_at_load(kernel, binding.code->loaded[static_cast<size_t>(k)], arguments);
     return made;
   };
   const Constant holder = weights_.get(key, make);
   const auto* made = static_cast<const ConstantOutputs*>(holder.get());
   for (size_t i = 0; i < outputs.size(); ++i) {
     const int tensor = kernel.arguments[outputs[i]];
-    const Location place = new_constant(Constant(holder, made->buffers[i].data()));
+    const Location place = new_constant(Constant(holder, made->buffers[i].get()));
     binding.places[tensor] = place;
     const int number = value_of(binding, tensor);
     if (number < 0 || tensors[static_cast<size_t>(tensor)].role != jit::Role::output) continue;

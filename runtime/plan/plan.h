@@ -1,4 +1,4 @@
-// Plan: kernels, storage and order. Immutable once built; run by the executor with a caller's memory.
+// Plan: kernels, storage and order. Immutable once built; run by a Runner with a caller's memory.
 #pragma once
 
 #include <altrt/session.h>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "jit/compile/compile.h"
+#include "jit/kernel/device.h"
 #include "jit/kernel/kernel.h"
 #include "jit/layout/permute.h"
 #include "runtime/graph/groups.h"
@@ -51,7 +52,8 @@ struct PaddedRegion {
   jit::Layout layout;
 };
 
-/// A constant in the layout that its readers want; shared between sessions of one model.
+/// A constant in the layout that its readers want; shared between sessions of one model. In the device's memory where
+/// the plan has a device, but in the host's for host steps.
 using Constant = std::shared_ptr<const void>;
 
 enum class StepKind : uint8_t { kernel, host, conversion };
@@ -65,23 +67,25 @@ struct HostCall {
   size_t inputs = 0;
 };
 
-/// One thing to do. Steps run in order, each over the whole team, with a barrier after it.
+/// One thing to do. Steps run in order, each over the whole team, with a barrier after it; on a device each is a
+/// launch, but for host steps.
 struct Step {
   StepKind kind = StepKind::kernel;
   int report = -1;                              // number in Plan::kernels
   std::string name;                             // of the kernel object, node or value
-  std::shared_ptr<jit::LoadedKernel> loaded;    // kernel
-  jit::KernelFunction function = nullptr;       // kernel
-  std::shared_ptr<const jit::Permute> permute;  // conversion: arguments are {from, to}
+  std::shared_ptr<jit::LoadedKernel> loaded;    // kernel; on a device conversion too, unless it has no tasks
+  jit::KernelFunction function = nullptr;       // kernel on the CPU
+  std::shared_ptr<const jit::Permute> permute;  // conversion on the CPU: arguments are {from, to}
   std::shared_ptr<const HostCall> host;         // host
   std::vector<Location> arguments;
-  std::vector<bool> written;  // per argument: whether this step writes it
-  int64_t tasks = 1;
+  std::vector<bool> written;    // per argument: whether this step writes it
+  int64_t tasks = 1;            // blocks on a device
   int64_t workspace_bytes = 0;  // per thread
   bool parallel = true;         // false: too small to share
 };
 
 struct Plan {
+  std::shared_ptr<jit::Device> device;  // whose memory and kernels these are; null = the CPU
   /// Without the data of those constants that only kernels read.
   std::shared_ptr<const graph::Graph> graph;
   std::vector<graph::Group> groups;
@@ -106,7 +110,7 @@ std::string to_string(const Plan& plan);
 
 /// Error(internal) names step and storage: two tensors that live at the same time overlap, a padded region is shared
 /// with anything else, something is outside the arena, an argument is read before it is written, a constant or model
-/// input is written, or a model output is not.
+/// input is written, a model output is not, or a step has nothing to run.
 void verify(const Plan& plan);
 
 }  // namespace altrt::plan

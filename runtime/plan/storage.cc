@@ -66,7 +66,9 @@ Location Builder::read(int number, const jit::Layout& layout) {
     if (instances.empty()) {
       throw Error(ErrorCode::internal, "plan: '" + value(number).name + "' is read before it is made");
     }
-    place = new_storage(value(number).name, value(number).type, value(number).shape, layout, false);
+    // A native copy writes the padding in every run; a kernel leaves it alone.
+    place = new_storage(value(number).name, value(number).type, value(number).shape, layout,
+                        input_.device && layout.has_filled_padding());
     convert(number, instances.front(), place, layout);
   }
   instances.push_back({layout, place});
@@ -91,16 +93,46 @@ Location Builder::write(int number, const jit::Layout& layout) {
 Location Builder::packed(int number, const jit::Layout& layout) {
   const std::shared_ptr<const Tensor>& data = value(number).data;
   const auto make = [&]() -> Constant {
-    if (layout.is_plain()) return Constant(data, data->data());
-    const jit::Permute permute(data->type(), data->shape(), {}, layout);
-    auto buffer =
-        std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(data->type(), data->shape(), layout)));
-    buffer->zero();
-    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
-              [&](int64_t first, int64_t last, int) { permute.run(data->data(), buffer->data(), first, last); });
-    return Constant(buffer, buffer->data());
+    const auto room = static_cast<size_t>(buffer_bytes(data->type(), data->shape(), layout));
+    if (layout.is_plain()) return stream_ ? upload(data->data(), data->bytes(), room) : Constant(data, data->data());
+    const std::shared_ptr<base::AlignedBuffer> buffer = pack(*data, layout);
+    return stream_ ? upload(buffer->data(), room, room) : Constant(buffer, buffer->data());
   };
-  return new_constant(weights_.get("value " + std::to_string(number) + " " + jit::to_string(layout), make));
+  return new_constant(weights_.get(place_ + "value " + std::to_string(number) + " " + jit::to_string(layout), make));
+}
+
+std::shared_ptr<base::AlignedBuffer> Builder::pack(const Tensor& data, const jit::Layout& layout) {
+  const jit::Permute permute(data.type(), data.shape(), {}, layout);
+  auto buffer =
+      std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(data.type(), data.shape(), layout)));
+  buffer->zero();
+  team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
+            [&](int64_t first, int64_t last, int) { permute.run(data.data(), buffer->data(), first, last); });
+  return buffer;
+}
+
+// What the step runs, on the CPU or on the device.
+void Builder::set_conversion(Step& step, const graph::Value& v, const Instance& from, const Location& to,
+                             const jit::Layout& layout) {
+  if (!input_.device) {
+    auto permute = std::make_shared<jit::Permute>(v.type, v.shape, from.layout, layout);
+    step.tasks = permute->tasks();
+    step.parallel = step.tasks > 1 && permute->bytes_to() >= kSharedBytes;
+    step.permute = std::move(permute);
+  } else if (element_count(v.shape) > 0) {
+    const Conversion& conversion = input_.conversions->get(v.type, v.shape, from.layout, layout);
+    step.tasks = conversion.kernel.tasks;
+    step.loaded = conversion.loaded;
+    if (conversion.kernel.arguments[0] == 1) {
+      step.arguments = {to, from.location};
+      step.written = {true, false};
+      return;
+    }
+  } else {
+    step.tasks = 0;
+  }
+  step.arguments = {from.location, to};
+  step.written = {false, true};
 }
 
 void Builder::convert(int number, const Instance& from, const Location& to, const jit::Layout& layout) {
@@ -109,12 +141,7 @@ void Builder::convert(int number, const Instance& from, const Location& to, cons
   step.kind = StepKind::conversion;
   step.report = static_cast<int>(plan_.kernels.size());
   step.name = v.name;
-  auto permute = std::make_shared<jit::Permute>(v.type, v.shape, from.layout, layout);
-  step.tasks = permute->tasks();
-  step.parallel = step.tasks > 1 && permute->bytes_to() >= kSharedBytes;
-  step.permute = std::move(permute);
-  step.arguments = {from.location, to};
-  step.written = {false, true};
+  set_conversion(step, v, from, to, layout);
 
   KernelInfo info;
   info.name = v.name;

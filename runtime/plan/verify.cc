@@ -64,6 +64,12 @@ void check_storages(const Plan& plan) {
   }
 }
 
+bool has_work(const Step& step, bool on_device) {
+  if (step.kind == StepKind::host) return step.host != nullptr;
+  if (on_device) return step.loaded != nullptr || step.tasks == 0;
+  return step.kind == StepKind::kernel ? step.function != nullptr : step.permute != nullptr;
+}
+
 void check_steps(const Plan& plan) {
   std::set<std::pair<Place, int64_t>> written;
   for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -71,6 +77,7 @@ void check_steps(const Plan& plan) {
     const std::string where = "step " + std::to_string(i) + " '" + step.name + "': ";
     if (step.written.size() != step.arguments.size()) fail(where + "arguments without access");
     if (step.report < 0 || static_cast<size_t>(step.report) >= plan.kernels.size()) fail(where + "no report");
+    if (!has_work(step, plan.device != nullptr)) fail(where + "nothing to run");
     for (size_t a = 0; a < step.arguments.size(); ++a) {
       const Location& argument = step.arguments[a];
       const std::string what = where + "argument " + std::to_string(a) + ", " + to_text(argument, plan) + ", ";
@@ -101,7 +108,11 @@ std::string to_string(const Plan& plan) {
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = plan.steps[i];
     text += std::to_string(i) + " " + name_of(step.kind) + " " + step.name;
-    text += " tasks " + std::to_string(step.tasks) + (step.parallel ? "" : " alone");
+    if (plan.device && step.kind != StepKind::host) {
+      text += " blocks " + std::to_string(step.tasks);
+    } else {
+      text += " tasks " + std::to_string(step.tasks) + (step.parallel ? "" : " alone");
+    }
     if (step.workspace_bytes > 0) text += " workspace " + std::to_string(step.workspace_bytes);
     text += ":";
     for (size_t a = 0; a < step.arguments.size(); ++a) {
@@ -117,6 +128,7 @@ std::string to_string(const Plan& plan) {
   }
   text += "arena " + std::to_string(plan.arena_bytes) + " bytes, workspace " + std::to_string(plan.workspace_bytes) +
           " bytes a thread, " + std::to_string(plan.constants.size()) + " constants\n";
+  if (plan.device) text += "on " + plan.device->description() + "\n";
   return text;
 }
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kMaxWorkspace = int64_t{1} << 32;
 constexpr int64_t kMaxTasks = int64_t{1} << 48;
+constexpr int64_t kMaxThreads = 1024;
 
 bool in_range(int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; }
 
@@ -21,6 +22,7 @@ std::string contradiction(const jit::CompiledKernel& kernel) {
   if (object.bytes.empty() && !object.entry.empty()) return "no code for " + object.name;
   if (!in_range(object.workspace_bytes, 0, kMaxWorkspace)) return "workspace of " + object.name;
   if (!in_range(kernel.tasks, 0, kMaxTasks)) return "tasks of " + object.name;
+  if (!in_range(object.threads, 0, kMaxThreads)) return "threads of " + object.name;
   if (kernel.arguments.empty() || kernel.arguments.size() != kernel.written.size()) {
     return "arguments of " + object.name;
   }
@@ -37,7 +39,7 @@ flatbuffers::Offset<wire::Kernel> write_kernel(flatbuffers::FlatBufferBuilder& b
   const auto written = builder.CreateVector(kernel.written);
   return wire::CreateKernel(builder, name, entry, bytes, kernel.object.workspace_bytes, kernel.object.frame_bytes,
                             kernel.object.code_bytes, arguments, written, kernel.tasks, kernel.symbolic_size,
-                            kernel.flops, kernel.constant);
+                            kernel.flops, kernel.constant, kernel.object.threads);
 }
 
 jit::CompiledKernel read_kernel(const wire::Kernel& table) {
@@ -56,6 +58,7 @@ jit::CompiledKernel read_kernel(const wire::Kernel& table) {
   kernel.symbolic_size = table.symbolic_size();
   kernel.flops = table.flops();
   kernel.constant = table.constant();
+  kernel.object.threads = table.threads();
   return kernel;
 }
 
@@ -71,6 +74,13 @@ Bundle read_tables(const wire::Bundle& table) {
       made.computation = code->computation();
       if (!code->kernels()) continue;
       for (const wire::Kernel* kernel : *code->kernels()) made.kernels.push_back(read_kernel(*kernel));
+    }
+  }
+  if (table.conversions()) {
+    for (const wire::Conversion* conversion : *table.conversions()) {
+      Bundle::Conversion& made = bundle.conversions.emplace_back();
+      made.key = read(conversion->key());
+      if (conversion->kernel()) made.kernel = read_kernel(*conversion->kernel());
     }
   }
   bundle.records = table.records();
@@ -95,6 +105,10 @@ std::string contradiction(const Bundle& bundle) {
       std::string trouble = contradiction(kernel);
       if (!trouble.empty()) return trouble;
     }
+  }
+  for (const Bundle::Conversion& conversion : bundle.conversions) {
+    std::string trouble = contradiction(conversion.kernel);
+    if (!trouble.empty()) return trouble;
   }
   if (!plausible(bundle.spent)) return "what was spent";
   return "";
@@ -136,11 +150,18 @@ std::string write_bundle(const std::string& path, const Fingerprint& fingerprint
     for (const jit::CompiledKernel& kernel : code.kernels) kernels.push_back(write_kernel(builder, kernel));
     codes.push_back(wire::CreateCode(builder, code.source, code.computation, builder.CreateVector(kernels)));
   }
+  std::vector<flatbuffers::Offset<wire::Conversion>> conversions;
+  for (const Bundle::Conversion& conversion : bundle.conversions) {
+    const auto key = builder.CreateString(conversion.key);
+    conversions.push_back(wire::CreateConversion(builder, key, write_kernel(builder, conversion.kernel)));
+  }
   const wire::Spent spent = write(bundle.spent);
   const auto fields = write(builder, fingerprint);
   const auto groups_offset = builder.CreateVector(groups);
   const auto codes_offset = builder.CreateVector(codes);
-  builder.Finish(wire::CreateBundle(builder, fields, groups_offset, codes_offset, bundle.records, &spent));
+  const auto conversions_offset = builder.CreateVector(conversions);
+  builder.Finish(
+      wire::CreateBundle(builder, fields, groups_offset, codes_offset, bundle.records, &spent, conversions_offset));
   return write_file(path, Kind::bundle, bytes_of(builder));
 }
 

@@ -24,9 +24,16 @@ struct Bundle {
     std::vector<jit::CompiledKernel> kernels;
   };
 
+  /// Of the plan, between layouts.
+  struct Conversion {
+    std::string key;  // plan::Conversions'
+    jit::CompiledKernel kernel;
+  };
+
   std::vector<Group> groups;
   std::vector<Code> code;
-  uint64_t records = 0;  // hash of the records that the decisions were taken from; 0 = none
+  std::vector<Conversion> conversions;  // on a device
+  uint64_t records = 0;                 // hash of the records that the decisions were taken from; 0 = none
   Spent spent;
 };
 

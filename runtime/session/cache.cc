@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "jit/compile/devices.h"
 #include "jit/compile/provide.h"
 #include "jit/loop/lower.h"
 #include "runtime/base/build_info.h"
@@ -31,6 +32,7 @@ std::string mode_of(const SessionOptions& options) {
 }
 
 std::string features_of(const jit::Target& target) {
+  if (target.is_gpu()) return target.features + " multiprocessors=" + std::to_string(target.multiprocessors);
   return target.features + " lanes=" + std::to_string(target.lanes);
 }
 
@@ -70,7 +72,8 @@ void check_code(const records::Bundle::Code& code, const jit::Computation& group
   }
 }
 
-CompiledGroups restore(const records::Bundle& bundle, const std::vector<graph::Group>& groups) {
+CompiledGroups restore(const records::Bundle& bundle, const std::vector<graph::Group>& groups,
+                       const jit::Target& target) {
   if (bundle.groups.size() != groups.size()) throw Error(ErrorCode::invalid_argument, "number of groups differs");
   CompiledGroups result;
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -89,6 +92,9 @@ CompiledGroups restore(const records::Bundle& bundle, const std::vector<graph::G
       if (kernel.object.bytes.empty() == (decision.provider == "own")) {
         throw Error(ErrorCode::invalid_argument, "no code for " + kernel.object.name);
       }
+      if ((kernel.object.threads > 0) != target.is_gpu()) {
+        throw Error(ErrorCode::invalid_argument, kernel.object.name + " is not for this kind of device");
+      }
     }
     compiled->layouts = decision.layouts;
     compiled->kernels = code.kernels;
@@ -100,10 +106,14 @@ CompiledGroups restore(const records::Bundle& bundle, const std::vector<graph::G
 
 }  // namespace
 
-SessionCache::SessionCache(const SessionOptions& options, const jit::Target& target, const graph::Graph& graph,
+SessionCache::SessionCache(const SessionOptions& options, const Machine& machine, const graph::Graph& graph,
                            base::Team& team)
-    : options_(options), target_(target), model_(graph.name), folder_(records::cache_folder(options.cache.directory)) {
-  key_.where = {features_of(target), team.threads(), mode_of(options)};
+    : options_(options),
+      machine_(machine),
+      model_(graph.name),
+      folder_(records::cache_folder(options.cache.directory)) {
+  // What is decided and made for a device does not depend on the host's threads.
+  key_.where = {features_of(machine.target), machine.device ? 0 : team.threads(), mode_of(options)};
   if (folder_.empty()) {
     miss("no folder");
     return;
@@ -149,10 +159,14 @@ std::string SessionCache::path(const std::string& suffix) const {
 // Everything that code depends on beside the model's groups, which are compared one by one.
 records::Fingerprint SessionCache::fingerprint() const {
   const base::BuildInfo build = base::build_info();
-  return {{"model", base::hex(key_.model)},    {"library", std::string(build.version) + " " + build.commit},
-          {"build", records::build_id()},      {"llvm", build.llvm},
-          {"target", jit::to_string(target_)}, {"threads", std::to_string(key_.where.threads)},
-          {"mode", key_.where.mode},           {"name", model_}};
+  return {{"model", base::hex(key_.model)},
+          {"library", std::string(build.version) + " " + build.commit},
+          {"build", records::build_id()},
+          jit::code_generator(machine_.target),
+          {"target", jit::to_string(machine_.target)},
+          {"threads", std::to_string(key_.where.threads)},
+          {"mode", key_.where.mode},
+          {"name", model_}};
 }
 
 bool SessionCache::wants_tuning() const {
@@ -164,14 +178,20 @@ bool SessionCache::wants_tuning() const {
   return tuning.max_trials <= 0 || (tuning.max_trials > spent.budget_trials && tuning.max_trials > spent.trials);
 }
 
-std::optional<LoadedGroups> SessionCache::find_code(const std::vector<graph::Group>& groups) {
+std::optional<LoadedGroups> SessionCache::find_code(const std::vector<graph::Group>& groups,
+                                                    plan::Conversions* conversions) {
   if (folder_.empty() || !options_.cache.objects) {
     if (!folder_.empty()) miss("code is not cached by option");
     return std::nullopt;
   }
   const std::string file = path(records::kBundleSuffix);
   const std::string name = file.substr(folder_.size() + 1);
-  records::ReadBundle read = records::read_bundle(file, fingerprint());
+  records::Fingerprint fingerprint = this->fingerprint();
+  // Where there is no NVRTC nothing could be made anew: what any version of it made is taken.
+  if (machine_.target.is_gpu() && fingerprint["nvrtc"].empty()) {
+    fingerprint["nvrtc"] = records::bundle_fingerprint(file)["nvrtc"];
+  }
+  records::ReadBundle read = records::read_bundle(file, fingerprint);
   if (!read.trouble.empty()) trouble(name, read.trouble);
   if (!read.bundle) {
     if (read.trouble.empty()) miss("no code for this model, machine and options yet");
@@ -185,7 +205,7 @@ std::optional<LoadedGroups> SessionCache::find_code(const std::vector<graph::Gro
   }
   known_.spent = records::larger(known_.spent, bundle.spent);
   try {
-    LoadedGroups loaded{restore(bundle, groups), {}};
+    LoadedGroups loaded{restore(bundle, groups, machine_.target), {}};
     if (wanted == 0 && bundle.records != 0) {
       for (const records::Bundle::Group& group : bundle.groups) known_.decisions.push_back(group.decision);
     }
@@ -193,7 +213,13 @@ std::optional<LoadedGroups> SessionCache::find_code(const std::vector<graph::Gro
       miss("the budget is larger than what was spent");
       return std::nullopt;
     }
-    loaded.code = load_groups(loaded.groups, groups);
+    loaded.code = load_groups(loaded.groups, groups, machine_.device.get());
+    for (const records::Bundle::Conversion& kept : bundle.conversions) {
+      const bool fits = conversions && (kept.kernel.object.threads > 0) == machine_.target.is_gpu();
+      if (!fits || !conversions->keep(kept.key, kept.kernel)) {
+        throw Error(ErrorCode::invalid_argument, "conversion " + kept.key);
+      }
+    }
     records::touch(file);
     return loaded;
   } catch (const std::exception& error) {
@@ -215,6 +241,9 @@ graph::Decisions SessionCache::with_records(graph::Decisions defaults, const std
     if (groups[g].host || known_.decisions[g].empty()) continue;
     try {
       jit::GroupDecision decision = jit::parse_decision(known_.decisions[g]);
+      if (machine_.device && decision.provider != "own") {
+        throw Error(ErrorCode::unsupported, "provider '" + decision.provider + "' computes nothing on a device");
+      }
       if (checked.insert(code_key(groups[g].computation, decision)).second) check_decision(decision, groups[g]);
       defaults[g] = std::move(decision);
     } catch (const std::exception& error) {
@@ -254,7 +283,8 @@ void SessionCache::add(records::ModelRecord plan, std::map<uint64_t, records::Ta
   records_ = std::move(merged);
 }
 
-void SessionCache::save_code(const CompiledGroups& compiled, const std::vector<graph::Group>& groups) {
+void SessionCache::save_code(const CompiledGroups& compiled, const std::vector<graph::Group>& groups,
+                             const plan::Conversions* conversions) {
   if (!options_.cache.objects || !prepare_folder()) return;
   records::Bundle bundle;
   bundle.records = hash_of(known_);
@@ -266,6 +296,9 @@ void SessionCache::save_code(const CompiledGroups& compiled, const std::vector<g
     const int source = compiled.sources[c];
     bundle.code.push_back(
         {source, jit::hash(groups[static_cast<size_t>(source)].computation), compiled.compiled[c]->kernels});
+  }
+  if (conversions) {
+    for (const auto& [key, conversion] : conversions->all()) bundle.conversions.push_back({key, conversion.kernel});
   }
   const std::string file = path(records::kBundleSuffix);
   const std::string name = file.substr(folder_.size() + 1);

@@ -18,6 +18,7 @@
 #include "runtime/records/bundle.h"
 #include "runtime/records/store.h"
 #include "runtime/records/trial_log.h"
+#include "runtime/session/options.h"
 #include "runtime/session/stages.h"
 
 namespace altrt::session {
@@ -25,11 +26,12 @@ namespace altrt::session {
 class SessionCache {
  public:
   /// Finds the folder and reads its records.
-  SessionCache(const SessionOptions& options, const jit::Target& target, const graph::Graph& graph, base::Team& team);
+  SessionCache(const SessionOptions& options, const Machine& machine, const graph::Graph& graph, base::Team& team);
 
   /// The code that an earlier start kept for exactly this model, machine and options, loaded. None if tuning is to go
-  /// on. The decisions of a kept plan are remembered for `with_records` in any case.
-  std::optional<LoadedGroups> find_code(const std::vector<graph::Group>& groups);
+  /// on. The decisions of a kept plan are remembered for `with_records` in any case. On a device, kernels of
+  /// conversions are added to `conversions`.
+  std::optional<LoadedGroups> find_code(const std::vector<graph::Group>& groups, plan::Conversions* conversions);
   /// The plan that an earlier tuning chose, where its decisions still apply; `defaults` elsewhere.
   graph::Decisions with_records(graph::Decisions defaults, const std::vector<graph::Group>& groups);
 
@@ -43,8 +45,9 @@ class SessionCache {
   /// Keeps what a tuning found, its plan and the best decisions of its tasks.
   void add(records::ModelRecord plan, std::map<uint64_t, records::TaskRecord> tasks);
 
-  /// Keeps code for later starts.
-  void save_code(const CompiledGroups& compiled, const std::vector<graph::Group>& groups);
+  /// Keeps code for later starts. `conversions`: on a device.
+  void save_code(const CompiledGroups& compiled, const std::vector<graph::Group>& groups,
+                 const plan::Conversions* conversions);
 
   const std::string& folder() const { return folder_; }
   const std::vector<std::string>& reasons() const { return reasons_; }
@@ -60,7 +63,7 @@ class SessionCache {
   records::Fingerprint fingerprint() const;
 
   const SessionOptions& options_;
-  const jit::Target& target_;
+  const Machine& machine_;
   std::string model_;   // its name, for people
   std::string folder_;  // "": no files
   records::ModelKey key_;

@@ -6,6 +6,11 @@
 namespace altrt {
 
 namespace session {
+namespace {
+
+constexpr size_t kDeviceAlignment = 16;  // the widest load of a kernel
+
+}  // namespace
 
 int find(const std::vector<ValueInfo>& values, const std::string& name) {
   for (size_t i = 0; i < values.size(); ++i) {
@@ -14,7 +19,7 @@ int find(const std::vector<ValueInfo>& values, const std::string& name) {
   return -1;
 }
 
-void check_view(const TensorView& view, const ValueInfo& expected, const std::string& what) {
+void check_view(const TensorView& view, const ValueInfo& expected, const std::string& what, bool on_device) {
   const auto fail = [&](const std::string& message) { throw Error(ErrorCode::invalid_argument, what + message); };
   if (view.type != expected.type) {
     fail(std::string(": expected type ") + to_string(expected.type) + ", given " + to_string(view.type));
@@ -22,9 +27,14 @@ void check_view(const TensorView& view, const ValueInfo& expected, const std::st
   if (view.shape != expected.shape) {
     fail(": expected shape " + to_string(expected.shape) + ", given " + to_string(view.shape));
   }
+  if (view.device == Device::automatic) fail(": its memory lies on a device, or on the CPU, but not 'automatic'");
+  if (view.device == Device::cuda && !on_device) {
+    fail(": its memory lies on device cuda, but the session runs on the CPU");
+  }
   if (view.data == nullptr && element_count(view.shape) > 0) fail(": its memory is null");
-  if (reinterpret_cast<uintptr_t>(view.data) % size_of(view.type) != 0) {
-    fail(": its memory is not aligned to " + std::to_string(size_of(view.type)) + " bytes");
+  const size_t alignment = view.device == Device::cuda ? kDeviceAlignment : size_of(view.type);
+  if (reinterpret_cast<uintptr_t>(view.data) % alignment != 0) {
+    fail(": its memory is not aligned to " + std::to_string(alignment) + " bytes");
   }
 }
 
@@ -33,6 +43,7 @@ void check_view(const TensorView& view, const ValueInfo& expected, const std::st
 namespace {
 
 bool overlap(const TensorView& a, const TensorView& b) {
+  if (a.device != b.device) return false;
   const auto* a_begin = static_cast<const uint8_t*>(a.data);
   const auto* b_begin = static_cast<const uint8_t*>(b.data);
   return a_begin < b_begin + b.bytes() && b_begin < a_begin + a.bytes();
@@ -49,7 +60,7 @@ std::string list(const std::vector<ValueInfo>& values) {
 Context::State::State(std::shared_ptr<const session::Interface> interface_in, std::shared_ptr<const plan::Plan> plan,
                       int threads)
     : interface(std::move(interface_in)),
-      memory(std::move(plan), threads),
+      runner(plan::make_runner(std::move(plan), threads)),
       inputs(interface->inputs.size()),
       outputs(interface->outputs.size()),
       own_outputs(interface->outputs.size()) {}
@@ -81,12 +92,12 @@ void Context::State::apply_bindings() {
     for (size_t i = 0; i < ins.size(); ++i) check(ins[i], interface->inputs[i].name);
     for (size_t p = 0; p < o; ++p) check(outs[p], interface->outputs[p].name);
   }
-  const auto pointers = [](const std::vector<TensorView>& views) {
-    std::vector<void*> list;
-    for (const TensorView& view : views) list.push_back(view.data);
+  const auto addresses = [](const std::vector<TensorView>& views) {
+    std::vector<plan::Address> list;
+    for (const TensorView& view : views) list.push_back({view.data, view.device == Device::cuda});
     return list;
   };
-  memory.bind(pointers(ins), pointers(outs));
+  runner->bind(addresses(ins), addresses(outs));
   changed = false;
 }
 
@@ -111,7 +122,7 @@ void Context::bind(const std::string& name, const TensorView& view) {
                                                  list(interface.inputs) + "; outputs: " + list(interface.outputs));
   }
   const auto place = [&](const ValueInfo& info, const char* kind, std::optional<TensorView>& slot) {
-    session::check_view(view, info, std::string(kind) + " '" + name + "' of " + interface.model);
+    session::check_view(view, info, std::string(kind) + " '" + name + "' of " + interface.model, interface.on_device);
     slot = view;
     state_->changed = true;
   };
@@ -122,6 +133,11 @@ void Context::bind(const std::string& name, const TensorView& view) {
     const auto o = static_cast<size_t>(output);
     place(interface.outputs[o], "output", state_->outputs[o]);
   }
+}
+
+void Context::set_stream(void* cuda_stream) {
+  if (!state_) throw Error(ErrorCode::invalid_argument, "this context was moved from");
+  state_->runner->set_stream(cuda_stream);
 }
 
 TensorView Context::output(const std::string& name) const {

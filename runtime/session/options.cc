@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "jit/compile/devices.h"
 #include "runtime/base/cpu_info.h"
 #include "runtime/graph/graph.h"
 #include "runtime/session/providers.h"
@@ -16,10 +17,9 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxSpinUs = 1'000'000;
+constexpr int kMaxDeviceNumber = 1023;
 
-[[noreturn]] void fail(const std::string& message, ErrorCode code = ErrorCode::invalid_argument) {
-  throw Error(code, message);
-}
+[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::invalid_argument, message); }
 
 std::string list(const std::set<std::string>& names) {
   std::string text;
@@ -27,16 +27,11 @@ std::string list(const std::set<std::string>& names) {
   return text.empty() ? "none" : text;
 }
 
-void check_range(const std::string& option, int64_t value, int64_t high) {
-  if (value < 0 || value > high) {
-    fail("option " + option + " is " + std::to_string(value) + "; it must be 0 to " + std::to_string(high));
+void check_range(const std::string& option, int64_t value, int64_t high, int64_t low = 0) {
+  if (value < low || value > high) {
+    fail("option " + option + " is " + std::to_string(value) + "; it must be " + std::to_string(low) + " to " +
+         std::to_string(high));
   }
-}
-
-void check_device(Device device) {
-  if (device != Device::cuda) return;
-  fail("option device: cuda is not available, as this build of libaltrt has no CUDA back end (jit/gpu); use cpu",
-       ErrorCode::unavailable);
 }
 
 void check_providers(const std::vector<std::string>& providers) {
@@ -84,13 +79,47 @@ void check_options(const SessionOptions& options, const Model& model) {
   check_range("spin_microseconds", options.spin_microseconds, kMaxSpinUs);
   check_range("tuning.budget", options.tuning.budget.count(), INT64_MAX);
   check_range("tuning.max_trials", options.tuning.max_trials, INT64_MAX);
-  check_device(options.device);
+  check_range("device_number", options.device_number, kMaxDeviceNumber, -1);
   check_providers(options.providers);
   check_shapes(options, model.graph());
 }
 
 int thread_count(const SessionOptions& options) {
   return options.threads > 0 ? options.threads : std::min(base::available_threads(), kMaxThreads);
+}
+
+Machine open_machine(const SessionOptions& options) {
+  if (!options.arch.empty()) {
+    fail("option arch is '" + options.arch + "', but a session runs on this machine: it is for inspect() only");
+  }
+  if (options.device == Device::cpu) return {nullptr, jit::host_target()};
+  try {
+    std::shared_ptr<jit::Device> device = jit::open_device(to_string(Device::cuda), options.device_number);
+    const jit::Target target = device->target();
+    return {std::move(device), target};
+  } catch (const Error& error) {
+    if (options.device != Device::automatic || error.code() != ErrorCode::unavailable) throw;
+    base::log(base::LogLevel::info, std::string("device: the CPU, as cuda is not available: ") + error.what());
+  }
+  return {nullptr, jit::host_target()};
+}
+
+jit::Target shown_target(const SessionOptions& options) {
+  if (options.arch.empty()) return open_machine(options).target;
+  jit::Target target = jit::named_target(options.arch);
+  if (options.device != Device::automatic && target.is_gpu() != (options.device == Device::cuda)) {
+    fail("option arch: '" + options.arch + "' is no architecture of device " + to_string(options.device));
+  }
+  return target;
+}
+
+base::LogScope log_to(const SessionOptions& options) {
+  if (!options.log) return {nullptr, base::LogLevel::off};
+  const auto sink = [hook = options.log](base::LogLevel level, std::string_view message) {
+    const LogLevel levels[] = {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error, LogLevel::error};
+    hook(levels[static_cast<size_t>(level)], std::string(message));
+  };
+  return {sink, base::LogLevel::debug};
 }
 
 }  // namespace altrt::session

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "jit/kernel/kernel.h"
+#include "jit/compile/devices.h"
 #include "runtime/base/build_info.h"
 #include "runtime/base/float_environment.h"
 #include "runtime/graph/graph.h"
@@ -17,8 +17,10 @@ std::string version() { return base::build_info().version; }
 
 std::string version_details() {
   const base::BuildInfo info = base::build_info();
+  const std::string nvrtc = jit::code_generator(jit::named_target("sm_80")).second;
   return std::string("altrt ") + info.version + ", commit " + info.commit + ", LLVM " + info.llvm + ", oneDNN " +
-         session::provider_version("onednn") + ", " + info.compiler + ", " + jit::to_string(jit::host_target());
+         session::provider_version("onednn") + ", NVRTC " + (nvrtc.empty() ? "none" : nvrtc) + ", " + info.compiler +
+         ", " + jit::to_string(jit::host_target());
 }
 
 std::map<std::string, Tensor> evaluate_reference(const Model& model, const std::map<std::string, TensorView>& inputs) {
@@ -37,7 +39,7 @@ std::map<std::string, Tensor> evaluate_reference(const Model& model, const std::
     const graph::Value& value = graph.values[static_cast<size_t>(number)];
     const TensorView& view = inputs.at(value.name);
     session::check_view(view, {value.name, value.type, value.shape, {}},
-                        "input '" + value.name + "' of " + model.name());
+                        "input '" + value.name + "' of " + model.name(), false);
     views.push_back(view);
   }
   std::vector<Tensor> results = graph::evaluate(graph, views);

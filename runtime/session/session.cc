@@ -16,15 +16,6 @@
 namespace altrt {
 namespace {
 
-base::LogScope log_to(const SessionOptions& options) {
-  if (!options.log) return {nullptr, base::LogLevel::off};
-  const auto sink = [hook = options.log](base::LogLevel level, std::string_view message) {
-    const LogLevel levels[] = {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error, LogLevel::error};
-    hook(levels[static_cast<size_t>(level)], std::string(message));
-  };
-  return {sink, base::LogLevel::debug};
-}
-
 // Names as the model gives them, types and shapes as the simplified graph has them.
 std::vector<ValueInfo> describe(const graph::Graph& model, const std::vector<int>& names, const graph::Graph& graph,
                                 const std::vector<int>& values) {
@@ -46,10 +37,14 @@ std::string shapes_of(const std::vector<ValueInfo>& values) {
 }  // namespace
 
 Session::State::State(const SessionOptions& options_in)
-    : options(options_in),
-      team(session::thread_count(options_in), options_in.spin_microseconds),
-      target(jit::host_target()) {
+    : machine(session::open_machine(options_in)),
+      options(options_in),
+      team(session::thread_count(options_in), options_in.spin_microseconds) {
   info.threads = team.threads();
+  if (!machine.device) return;
+  options.providers = {"own"};
+  info.device = Device::cuda;
+  info.device_name = machine.device->description();
 }
 
 Session::State::~State() {
@@ -57,10 +52,11 @@ Session::State::~State() {
 }
 
 Session::Session(const Model& model, const SessionOptions& options) {
-  const base::LogScope log_scope = log_to(options);
+  const base::LogScope log_scope = session::log_to(options);
   const base::FloatEnvironment float_environment;  // constants are folded and packed here
   session::check_options(options, model);
   auto state = std::make_shared<State>(options);
+  const session::Machine& machine = state->machine;
 
   const base::Stopwatch whole;
   base::Stopwatch watch;
@@ -77,39 +73,43 @@ Session::Session(const Model& model, const SessionOptions& options) {
   interface->model = model.name();
   interface->inputs = describe(model.graph(), model.graph().inputs, *graph, graph->inputs);
   interface->outputs = describe(model.graph(), model.graph().outputs, *graph, graph->outputs);
+  interface->on_device = machine.device != nullptr;
   const auto weights = plan::weight_store(model.shared_graph(), shapes_of(interface->inputs));
 
   watch = {};
-  session::SessionCache cache(options, state->target, *graph, state->team);
-  std::optional<session::LoadedGroups> ready = cache.find_code(groups);
+  const auto conversions = machine.device ? std::make_shared<plan::Conversions>(machine.device) : nullptr;
+  session::SessionCache cache(state->options, machine, *graph, state->team);
+  std::optional<session::LoadedGroups> ready = cache.find_code(groups, conversions.get());
   state->info.cache_ms = watch.milliseconds();
   state->info.from_bundle = ready.has_value();
 
   session::Tuned tuned;
   if (!ready) {
     watch = {};
-    const graph::Decisions defaults = session::choose_decisions(*graph, groups, state->target, options);
-    tuned = session::tune_groups(graph, groups, defaults, state->target, options, *weights, state->team, cache,
-                                 whole.seconds());
+    const graph::Decisions defaults = session::choose_decisions(*graph, groups, machine.target, options);
+    tuned = session::tune_groups(graph, groups, defaults, machine, conversions, state->options, *weights, state->team,
+                                 cache, whole.seconds());
     state->info.tune_ms = watch.milliseconds();
     state->info.trials = tuned.trials;
     session::check_stage(
         "layouts", [] {}, [&] { return graph::layouts_to_string(*graph, groups, tuned.decisions); });
-    session::print_code(groups, tuned.decisions, state->target);
+    session::print_code(groups, tuned.decisions, machine.target);
 
     watch = {};
-    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, state->target, state->team, tuned.code);
-    ready->code = session::load_groups(ready->groups, groups);
+    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, machine.target, state->team, tuned.code);
+    ready->code = session::load_groups(ready->groups, groups, machine.device.get());
     state->info.compile_ms = watch.milliseconds();
     state->info.kernels_compiled = ready->groups.kernels();
-    cache.save_code(ready->groups, groups);
   }
-  state->info.cache_reasons = cache.reasons();
-  state->info.cache_directory = cache.folder();
 
   state->graph_text = graph::to_string(*graph);
   state->plan = std::make_shared<const plan::Plan>(plan::build_plan(
-      {graph, std::move(groups), std::move(ready->groups.decisions), std::move(ready->code)}, *weights, state->team));
+      {graph, std::move(groups), ready->groups.decisions, std::move(ready->code), machine.device, conversions},
+      *weights, state->team));
+  if (conversions) state->info.kernels_compiled += conversions->compiled();
+  if (!state->info.from_bundle) cache.save_code(ready->groups, state->plan->groups, conversions.get());
+  state->info.cache_reasons = cache.reasons();
+  state->info.cache_directory = cache.folder();
   state->weights = weights;
   state->interface = std::move(interface);
   state->info.plan = state->plan->kernels;
@@ -171,7 +171,7 @@ void Session::run(Context& context) const {
   state_->check(context.state_.get());
   if (context.state_->changed) context.state_->apply_bindings();
   base::Team::Lease lease = state_->lease();
-  context.state_->memory.run(lease);
+  context.state_->runner->run(lease);
 }
 
 std::vector<double> Session::profile(Context& context) const {
@@ -179,7 +179,7 @@ std::vector<double> Session::profile(Context& context) const {
   if (context.state_->changed) context.state_->apply_bindings();
   std::vector<double> milliseconds(state_->plan->kernels.size(), 0.0);
   base::Team::Lease lease = state_->lease();
-  context.state_->memory.profile(lease, milliseconds);
+  context.state_->runner->profile(lease, milliseconds);
   return milliseconds;
 }
 
@@ -205,7 +205,9 @@ std::map<std::string, Tensor> Session::run(const std::map<std::string, TensorVie
 
 std::string Session::inspect(const std::string& stage) const {
   const base::FloatEnvironment float_environment;
-  return session::inspect(stage, *state_->plan, state_->graph_text, state_->target);
+  const plan::Plan& plan = *state_->plan;
+  return session::inspect(
+      stage, {state_->graph_text, *plan.graph, plan.groups, plan.decisions, state_->machine.target, &plan});
 }
 
 }  // namespace altrt

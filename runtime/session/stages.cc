@@ -9,7 +9,6 @@
 
 #include "jit/compile/canonical.h"
 #include "jit/compile/provide.h"
-#include "jit/cpu/cpu.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
@@ -137,7 +136,8 @@ CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const gra
   return result;
 }
 
-std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups) {
+std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups,
+                                         jit::Device* device) {
   open_providers(compiled.decisions);
   const auto decision_of = [&](size_t number) -> const jit::GroupDecision& {
     return compiled.decisions[static_cast<size_t>(compiled.sources[number])];
@@ -149,12 +149,12 @@ std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const s
     const jit::CompiledGroup& group = *compiled.compiled[number];
     first_kernel.push_back(objects.size());
     if (decision_of(number).provider != "own") {
-      provided[number] = jit::load(group, decision_of(number)).front();
+      provided[number] = jit::load(group, decision_of(number), device).front();
       continue;
     }
     for (const jit::CompiledKernel& kernel : group.kernels) objects.push_back(kernel.object);
   }
-  const std::vector<std::shared_ptr<jit::LoadedKernel>> loaded = jit::cpu::load(objects);
+  const std::vector<std::shared_ptr<jit::LoadedKernel>> loaded = jit::load(objects, device);
   std::vector<plan::GroupCode> code(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {
     if (compiled.of_group[g] < 0) continue;

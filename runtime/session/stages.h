@@ -15,6 +15,7 @@
 namespace altrt::session {
 
 class SessionCache;
+struct Machine;
 
 /// How every group is computed: the defaults, with the algorithm that the options ask for where it fits.
 /// Error(invalid_argument) names the algorithms that there are if it fits nowhere.
@@ -30,9 +31,10 @@ struct Tuned {
   std::vector<double> before_ms, after_ms;  // per group, as measured alone; 0 = not measured
   int64_t trials = 0;
 };
-/// `spent_s` of the budget were gone when it was called.
+/// `spent_s` of the budget were gone when it was called. `conversions`: of the machine's device.
 Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::vector<graph::Group>& groups,
-                  const graph::Decisions& defaults, const jit::Target& target, const SessionOptions& options,
+                  const graph::Decisions& defaults, const Machine& machine,
+                  const std::shared_ptr<plan::Conversions>& conversions, const SessionOptions& options,
                   plan::WeightStore& weights, base::Team& team, SessionCache& cache, double spent_s);
 /// Puts the times into the plan's reports.
 void report_times(const Tuned& tuned, const std::vector<graph::Group>& groups, std::vector<KernelInfo>& kernels);
@@ -63,7 +65,9 @@ CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const gra
                               const jit::Target& target, base::Team& team,
                               const std::vector<plan::GroupCode>& ready = {});
 
-/// Puts the code into executable memory; one entry per group, which refers to `groups`' Computations.
-std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups);
+/// Puts the code into executable memory, or into the device; one entry per group, which refers to `groups`'
+/// Computations.
+std::vector<plan::GroupCode> load_groups(const CompiledGroups& compiled, const std::vector<graph::Group>& groups,
+                                         jit::Device* device = nullptr);
 
 }  // namespace altrt::session

@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "jit/kernel/kernel.h"
 #include "runtime/base/team.h"
-#include "runtime/plan/executor.h"
 #include "runtime/plan/plan.h"
+#include "runtime/plan/runner.h"
 #include "runtime/plan/weights.h"
+#include "runtime/session/options.h"
 
 namespace altrt {
 
@@ -24,13 +24,15 @@ namespace session {
 struct Interface {
   std::string model;  // for messages
   std::vector<ValueInfo> inputs, outputs;
+  bool on_device = false;  // where the session runs
 };
 
 /// Number of the value with this name; -1 if there is none.
 int find(const std::vector<ValueInfo>& values, const std::string& name);
 
-/// Error(invalid_argument) names the value ("input 'x' of resnet18.onnx"), what is expected and what was given.
-void check_view(const TensorView& view, const ValueInfo& expected, const std::string& what);
+/// Error(invalid_argument) names the value ("input 'x' of resnet18.onnx"), what is expected and what was given. The
+/// device's memory is refused where nobody is `on_device`.
+void check_view(const TensorView& view, const ValueInfo& expected, const std::string& what, bool on_device);
 
 }  // namespace session
 
@@ -38,13 +40,13 @@ struct Context::State {
   State(std::shared_ptr<const session::Interface> interface_in, std::shared_ptr<const plan::Plan> plan, int threads);
 
   std::shared_ptr<const session::Interface> interface;
-  plan::Memory memory;
+  std::unique_ptr<plan::Runner> runner;
   std::vector<std::optional<TensorView>> inputs, outputs;  // as bound
   std::vector<Tensor> own_outputs;                         // of those that are not bound; made when first needed
-  bool changed = true;                                     // bindings that `memory` has not seen
+  bool changed = true;                                     // bindings that `runner` has not seen
 
   TensorView output(size_t number);
-  /// Tells `memory` of the bindings. Error(invalid_argument) if an input is missing or an output overlaps another
+  /// Tells `runner` of the bindings. Error(invalid_argument) if an input is missing or an output overlaps another
   /// tensor.
   void apply_bindings();
   void unbind();
@@ -59,11 +61,13 @@ struct Session::State {
   void give_back(std::unique_ptr<Context::State> context) const;
   /// Error(invalid_argument) unless the context was made by this session or a copy of it.
   void check(const Context::State* context) const;
-  base::Team::Lease lease() const { return base::Team::Lease(team, options.concurrency == Concurrency::queue); }
+  base::Team::Lease lease() const {
+    return base::Team::Lease(team, options.concurrency == Concurrency::queue && !machine.device);
+  }
 
+  session::Machine machine;
   SessionOptions options;
   mutable base::Team team;
-  jit::Target target;
   std::shared_ptr<const session::Interface> interface;
   std::shared_ptr<const plan::Plan> plan;
   std::shared_ptr<plan::WeightStore> weights;  // kept for later sessions of the model

@@ -5,6 +5,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/session/cache.h"
+#include "runtime/session/options.h"
 #include "runtime/session/providers.h"
 #include "runtime/session/stages.h"
 #ifdef ALTRT_HAS_TUNER
@@ -75,11 +76,18 @@ void keep(const tuner::TuneResult& result, const std::vector<graph::Group>& grou
 }  // namespace
 
 Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::vector<graph::Group>& groups,
-                  const graph::Decisions& defaults, const jit::Target& target, const SessionOptions& options,
+                  const graph::Decisions& defaults, const Machine& machine,
+                  const std::shared_ptr<plan::Conversions>& conversions, const SessionOptions& options,
                   plan::WeightStore& weights, base::Team& team, SessionCache& cache, double spent_s) {
   const graph::Decisions known = cache.with_records(defaults, groups);
   if (!cache.wants_tuning()) return {known, {}, {}, {}, {}, 0};
-  tuner::TuneRequest request{graph, groups, known, defaults, target, team, weights, options.tuning};
+  if (machine.device) {
+    base::log(base::LogLevel::warning, "tuning on this device is not there yet: " + graph->name + " runs untuned");
+    return {known, {}, {}, {}, {}, 0};
+  }
+  tuner::TuneRequest request{graph, groups, known, defaults, machine.target, team, weights, options.tuning};
+  request.device = machine.device;
+  request.conversions = conversions;
   request.numerics = options.numerics;
   request.algorithm = options.algorithm;
   for (const std::string& provider : options.providers) {
@@ -106,8 +114,8 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
 #else
 
 Tuned tune_groups(const std::shared_ptr<const graph::Graph>&, const std::vector<graph::Group>& groups,
-                  const graph::Decisions& defaults, const jit::Target&, const SessionOptions&, plan::WeightStore&,
-                  base::Team&, SessionCache& cache, double) {
+                  const graph::Decisions& defaults, const Machine&, const std::shared_ptr<plan::Conversions>&,
+                  const SessionOptions&, plan::WeightStore&, base::Team&, SessionCache& cache, double) {
   if (cache.wants_tuning()) base::log(base::LogLevel::warning, "this build of libaltrt has no tuner");
   return {cache.with_records(defaults, groups), {}, {}, {}, {}, 0};
 }

@@ -1,5 +1,6 @@
 // The command-line tool as a user meets it: what it prints, writes and returns.
 #include <altrt/altrt.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,7 @@ TEST_F(Tool, UsageErrorsAreTwo) {
   expect_usage("run net.onnx --shape batch=2x2", "2x2");
   expect_usage("run net.onnx --budget 5m", "5m");
   expect_usage("inspect net.onnx --stage soul", "soul");
+  expect_usage("run net.onnx --arch sm_90", "--arch");
   expect_usage("compare net.onnx", "--reference");
 }
 
@@ -96,7 +98,14 @@ TEST_F(Tool, ModelsAndInputsAtFaultAreOne) {
   std::ofstream(path("junk.onnx")) << "this is no model";
   expect_at_fault("run junk.onnx", "junk.onnx");
   expect_at_fault("run net.onnx", "batch");
-  expect_at_fault("run net.onnx --shape batch=1 --device cuda", "cuda");
+  if (!dlopen("libcuda.so.1", RTLD_LAZY)) {
+    expect_at_fault("run net.onnx --shape batch=1 --device cuda", "libcuda.so.1");
+    expect_at_fault("inspect net.onnx --shape batch=1 --device cuda --stage nests", "libcuda.so.1");
+  }
+  expect_at_fault("inspect net.onnx --shape batch=1 --arch z80 --stage nests", "z80");
+  expect_at_fault("inspect net.onnx --shape batch=1 --arch sm_90 --stage nests", "sm_90");
+  expect_at_fault("inspect net.onnx --shape batch=1 --device cuda --arch sm_90 --stage llvm", "cuda");
+  expect_at_fault("inspect net.onnx --shape batch=1 --stage cuda", "llvm, asm");
   expect_at_fault("run net.onnx --shape batch=1 --algorithm fast", "fast");
   expect_at_fault("run net.onnx --input z=a.npy", "a.npy");
   const Tensor wrong(DataType::f32, {2, 5});
@@ -195,6 +204,23 @@ TEST_F(Tool, InspectPrintsEveryStage) {
     EXPECT_EQ(outcome.exit_code, 0) << stage << outcome.err;
     EXPECT_GT(outcome.out.size(), 40u) << stage;
   }
+}
+
+TEST_F(Tool, InspectShowsOtherMachines) {
+  const Outcome avx512 = altrt("inspect net.onnx --shape batch=2 --arch avx512 --stage asm");
+  EXPECT_EQ(avx512.exit_code, 0) << avx512.err;
+  EXPECT_NE(avx512.out.find("%zmm"), std::string::npos);
+  EXPECT_EQ(altrt("inspect net.onnx --shape batch=2 --arch avx2 --stage asm").out.find("%zmm"), std::string::npos);
+  const Outcome gpu = altrt("inspect net.onnx --shape batch=2 --device cuda --arch sm_90 --stage nests");
+  EXPECT_EQ(gpu.exit_code, 0) << gpu.err;
+  EXPECT_GT(gpu.out.size(), 40u);
+}
+
+TEST_F(Tool, AutoRunsAnywhereAndTheFiguresSayWhere) {
+  const Outcome outcome = altrt("bench net.onnx --shape batch=2 --device auto --seconds 0.05 --json -");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const bool has_cuda = dlopen("libcuda.so.1", RTLD_LAZY) != nullptr;
+  EXPECT_EQ(nlohmann::json::parse(outcome.out)["device"], has_cuda ? "cuda" : "cpu");
 }
 
 TEST_F(Tool, TheLogGoesToStderrWhenAskedFor) {

@@ -4,7 +4,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/plan/build.h"
-#include "runtime/plan/executor.h"
+#include "runtime/plan/runner.h"
 #include "runtime/session/stages.h"
 #include "tests/onednn/plugin.h"
 
@@ -39,20 +39,20 @@ Planned make_plan(const Model& model, base::Team& team, const std::string& provi
 
 // `runs` runs in memory of their own; the outputs of the last.
 Tensors run_plan(const Planned& planned, base::Team& team, const Tensors& inputs, int runs) {
-  plan::Memory memory(planned.plan, team.threads());
+  const std::unique_ptr<plan::Runner> runner = plan::make_runner(planned.plan, team.threads());
   Tensors outputs;
-  std::vector<void*> from, to;
+  std::vector<plan::Address> from, to;
   for (const int input : planned.graph->inputs) {
-    from.push_back(const_cast<void*>(inputs.at(planned.graph->values[static_cast<size_t>(input)].name).data()));
+    from.push_back({inputs.at(planned.graph->values[static_cast<size_t>(input)].name).view().data});
   }
   for (const int output : planned.graph->outputs) {
     const graph::Value& value = planned.graph->values[static_cast<size_t>(output)];
-    to.push_back((outputs[value.name] = Tensor(value.type, value.shape)).data());
+    to.push_back({(outputs[value.name] = Tensor(value.type, value.shape)).data()});
   }
-  memory.bind(from, to);
+  runner->bind(from, to);
   for (int i = 0; i < runs; ++i) {
     base::Team::Lease lease(team);
-    memory.run(lease);
+    runner->run(lease);
   }
   return outputs;
 }

@@ -231,18 +231,18 @@ TEST_F(PlanBuild, AHostFunctionsExceptionIsAnErrorAndLeavesThePlanUsable) {
   step.report = 0;
   step.host = call;
   plan.steps.push_back(step);
-  Memory memory(std::make_shared<const Plan>(plan), 2);
+  const std::unique_ptr<Runner> runner = make_runner(std::make_shared<const Plan>(plan), 2);
   base::Team::Lease lease(team_);
   fail = true;
   try {
-    memory.run(lease);
+    runner->run(lease);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::internal);
     EXPECT_STREQ(error.what(), "model: node 'n' (Op): boom");
   }
   fail = false;
-  memory.run(lease);
+  runner->run(lease);
 }
 
 TEST(WeightStore, StoresBelongToAModelAndAShape) {

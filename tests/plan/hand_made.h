@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "runtime/plan/build.h"
-#include "runtime/plan/executor.h"
+#include "runtime/plan/runner.h"
 
 namespace altrt::plan {
 
@@ -107,8 +107,9 @@ class HandMade {
     return written;
   }
 
-  Plan build(WeightStore& store, base::Team& team) {
-    PlanInput input{graph_, groups_, decisions_, code_};
+  Plan build(WeightStore& store, base::Team& team, std::shared_ptr<jit::Device> device = nullptr,
+             std::shared_ptr<Conversions> conversions = nullptr) {
+    PlanInput input{graph_, groups_, decisions_, code_, std::move(device), std::move(conversions)};
     for (size_t g = 0; g < input.code.size(); ++g) input.code[g].source = &groups_[g].computation;
     return build_plan(std::move(input), store, team);
   }
@@ -161,19 +162,19 @@ inline int count(const Plan& plan, StepKind kind) {
 // Runs the plan on inputs that hold 0, 1, 2, ... (times number + 1) and returns its outputs.
 inline std::vector<std::vector<float>> run(const Plan& plan, base::Team& team, int runs = 1) {
   std::vector<std::vector<float>> inputs, outputs;
-  std::vector<void*> in, out;
+  std::vector<Address> in, out;
   for (size_t i = 0; i < plan.graph->inputs.size(); ++i) {
     inputs.emplace_back();
     for (int64_t e = 0; e < kElements; ++e) inputs.back().push_back(static_cast<float>(e) * static_cast<float>(i + 1));
   }
   for (size_t o = 0; o < plan.graph->outputs.size(); ++o) outputs.emplace_back(kElements, -1e9f);
-  for (auto& values : inputs) in.push_back(values.data());
-  for (auto& values : outputs) out.push_back(values.data());
-  Memory memory(std::make_shared<const Plan>(plan), team.threads());
-  memory.bind(in, out);
+  for (auto& values : inputs) in.push_back({values.data()});
+  for (auto& values : outputs) out.push_back({values.data()});
+  const std::unique_ptr<Runner> runner = make_runner(std::make_shared<const Plan>(plan), team.threads());
+  runner->bind(in, out);
   for (int i = 0; i < runs; ++i) {
     base::Team::Lease lease(team);
-    memory.run(lease);
+    runner->run(lease);
   }
   return outputs;
 }

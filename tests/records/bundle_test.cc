@@ -28,9 +28,29 @@ Bundle sample() {
   weights.constant = true;
   weights.symbolic_size = 0;
   bundle.code.push_back({0, 0x1234, {kernel, weights}});
+  jit::CompiledKernel conversion = kernel;
+  conversion.object.name = "altrt_convert0";
+  conversion.object.threads = 256;
+  bundle.conversions.push_back({"f32[2, 3]  -> pad", conversion});
   bundle.records = 77;
   bundle.spent = {500, 60.5, 600, 70};
   return bundle;
+}
+
+void expect_equal(const jit::CompiledKernel& x, const jit::CompiledKernel& y) {
+  EXPECT_EQ(x.object.name, y.object.name);
+  EXPECT_EQ(x.object.entry, y.object.entry);
+  EXPECT_EQ(x.object.bytes, y.object.bytes);
+  EXPECT_EQ(x.object.workspace_bytes, y.object.workspace_bytes);
+  EXPECT_EQ(x.object.frame_bytes, y.object.frame_bytes);
+  EXPECT_EQ(x.object.code_bytes, y.object.code_bytes);
+  EXPECT_EQ(x.object.threads, y.object.threads);
+  EXPECT_EQ(x.arguments, y.arguments);
+  EXPECT_EQ(x.written, y.written);
+  EXPECT_EQ(x.tasks, y.tasks);
+  EXPECT_EQ(x.symbolic_size, y.symbolic_size);
+  EXPECT_EQ(x.flops, y.flops);
+  EXPECT_EQ(x.constant, y.constant);
 }
 
 void expect_equal(const Bundle& a, const Bundle& b) {
@@ -45,20 +65,13 @@ void expect_equal(const Bundle& a, const Bundle& b) {
     EXPECT_EQ(a.code[c].computation, b.code[c].computation);
     ASSERT_EQ(a.code[c].kernels.size(), b.code[c].kernels.size());
     for (size_t k = 0; k < a.code[c].kernels.size(); ++k) {
-      const jit::CompiledKernel &x = a.code[c].kernels[k], &y = b.code[c].kernels[k];
-      EXPECT_EQ(x.object.name, y.object.name);
-      EXPECT_EQ(x.object.entry, y.object.entry);
-      EXPECT_EQ(x.object.bytes, y.object.bytes);
-      EXPECT_EQ(x.object.workspace_bytes, y.object.workspace_bytes);
-      EXPECT_EQ(x.object.frame_bytes, y.object.frame_bytes);
-      EXPECT_EQ(x.object.code_bytes, y.object.code_bytes);
-      EXPECT_EQ(x.arguments, y.arguments);
-      EXPECT_EQ(x.written, y.written);
-      EXPECT_EQ(x.tasks, y.tasks);
-      EXPECT_EQ(x.symbolic_size, y.symbolic_size);
-      EXPECT_EQ(x.flops, y.flops);
-      EXPECT_EQ(x.constant, y.constant);
+      expect_equal(a.code[c].kernels[k], b.code[c].kernels[k]);
     }
+  }
+  ASSERT_EQ(a.conversions.size(), b.conversions.size());
+  for (size_t c = 0; c < a.conversions.size(); ++c) {
+    EXPECT_EQ(a.conversions[c].key, b.conversions[c].key);
+    expect_equal(a.conversions[c].kernel, b.conversions[c].kernel);
   }
   EXPECT_EQ(a.records, b.records);
   EXPECT_EQ(a.spent, b.spent);
@@ -135,6 +148,10 @@ TEST(Bundle, Contradictions) {
       [](Bundle& b) { b.code[0].kernels[0].object.workspace_bytes = -1; },
       [](Bundle& b) { b.code[0].kernels[0].object.workspace_bytes = int64_t{1} << 60; },
       [](Bundle& b) { b.code[0].kernels[0].tasks = -1; },
+      [](Bundle& b) { b.code[0].kernels[0].object.threads = -1; },
+      [](Bundle& b) { b.code[0].kernels[0].object.threads = 1025; },
+      [](Bundle& b) { b.conversions[0].kernel.object.threads = 1025; },
+      [](Bundle& b) { b.conversions[0].kernel.object.name = ""; },
       [](Bundle& b) { b.code[0].kernels[0].written.pop_back(); },
       [](Bundle& b) { b.code[0].kernels[0].arguments[1] = -1; },
       [](Bundle& b) { b.spent.seconds = -1; },

@@ -1,4 +1,7 @@
 // What a caller can do wrong, and what he is told.
+#include <dlfcn.h>
+
+#include <fstream>
 #include <functional>
 
 #include "tests/session/models.h"
@@ -41,7 +44,39 @@ TEST_F(SessionErrors, OptionsAreChecked) {
   expect_refused(bad, {"batch"}, [](auto& o) { o.dimensions["batch"] = 1; });
   expect_refused(bad, {"budget"}, [](auto& o) { o.tuning.budget = std::chrono::milliseconds(-1); });
   expect_refused(bad, {"max_trials"}, [](auto& o) { o.tuning.max_trials = -1; });
-  expect_refused(ErrorCode::unavailable, {"cuda"}, [](auto& o) { o.device = Device::cuda; });
+  expect_refused(bad, {"device_number", "-2"}, [](auto& o) { o.device_number = -2; });
+  expect_refused(bad, {"arch", "avx2", "inspect"}, [](auto& o) { o.arch = "avx2"; });
+}
+
+TEST_F(SessionErrors, WithoutItsLibraryADeviceIsUnavailable) {
+  if (dlopen("libcuda.so.1", RTLD_LAZY)) GTEST_SKIP() << "here is one";
+  expect_refused(ErrorCode::unavailable, {"libcuda.so.1"}, [](auto& o) { o.device = Device::cuda; });
+  std::vector<std::string> lines;
+  SessionOptions options;
+  options.device = Device::automatic;
+  options.log = [&](LogLevel level, const std::string& line) {
+    if (line.find("libcuda.so.1") == std::string::npos) return;
+    EXPECT_EQ(level, LogLevel::info) << line;
+    lines.push_back(line);
+  };
+  const Session session(model_, options);
+  EXPECT_EQ(lines.size(), 1u);
+  EXPECT_EQ(session.info().device, Device::cpu);
+  const Tensors inputs = make_inputs(session.inputs(), 3);
+  expect_close(session.run(views(inputs)), evaluate_reference(model_, views(inputs)));
+}
+
+// Neither CUDA nor NVRTC is opened by who does not ask for it.
+TEST_F(SessionErrors, SessionsOnTheCpuOpenNothingOfCuda) {
+  SessionOptions options;
+  options.cache.directory = "none";
+  const Session session(model_, options);
+  session.run(views(make_inputs(session.inputs(), 3)));
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    EXPECT_EQ(line.find("libcuda"), std::string::npos) << line;
+    EXPECT_EQ(line.find("libnvrtc"), std::string::npos) << line;
+  }
 }
 
 TEST_F(SessionErrors, BindingsAreChecked) {

@@ -150,7 +150,7 @@ bool Bench::run_until(const Bound& bound, base::Team::Lease& lease, base::Functi
 }
 
 double Bench::time(const Bound& bound, bool cold) {
-  constexpr size_t kSmall = 4096;
+  static constexpr size_t kSmall = 4096;
   base::Team::Lease lease(team_);
   std::vector<WatchedMemory*> weights;
   for (const std::shared_ptr<Place>& place : bound.weights) weights.push_back(place->memory.get());
