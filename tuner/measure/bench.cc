@@ -13,6 +13,7 @@
 namespace altrt::tuner {
 namespace {
 
+constexpr size_t kSmallBytes = 4096;       // weights that are not worth being evicted
 constexpr int64_t kSharedBytes = 4 << 20;  // less is copied by one thread
 
 void permute_all(const jit::Permute& permute, const void* from, void* to, base::Team& team) {
@@ -150,12 +151,11 @@ bool Bench::run_until(const Bound& bound, base::Team::Lease& lease, base::Functi
 }
 
 double Bench::time(const Bound& bound, bool cold) {
-  static constexpr size_t kSmall = 4096;
   base::Team::Lease lease(team_);
   std::vector<WatchedMemory*> weights;
   for (const std::shared_ptr<Place>& place : bound.weights) weights.push_back(place->memory.get());
   const bool any =
-      std::any_of(weights.begin(), weights.end(), [](const auto* memory) { return memory->size() > kSmall; });
+      std::any_of(weights.begin(), weights.end(), [](const auto* memory) { return memory->size() > kSmallBytes; });
   if (!cold) weights.clear();
   if (any) machine_->evict(weights, lease);
   for (const std::shared_ptr<Place>& place : bound.places) {

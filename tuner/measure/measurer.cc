@@ -8,6 +8,7 @@
 #include <altrt/error.h>
 
 #include "jit/layout/permute.h"
+#include "runtime/base/buffer.h"
 #include "runtime/base/trace.h"
 
 namespace altrt::tuner {
