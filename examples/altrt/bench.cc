@@ -30,6 +30,7 @@ struct BenchArguments {
   double seconds = 3;
   std::string json;
   bool profile = false;
+  std::string io = "host";
 };
 
 double ms_since(Clock::time_point begin) {
@@ -74,6 +75,25 @@ std::vector<double> profile(const Session& session, Context& context) {
   return medians;
 }
 
+/// Inputs and outputs in the memory of the session's device; whoever holds the result holds the memory.
+std::vector<std::shared_ptr<void>> bind_on_device(const Session& session, Context& context, const Tensors& inputs) {
+  std::vector<std::shared_ptr<void>> memory;
+  const auto place = [&](const ValueInfo& info) {
+    const auto bytes = static_cast<size_t>(element_count(info.shape)) * size_of(info.type);
+    memory.push_back(session.allocate(bytes));
+    return TensorView(memory.back().get(), info.type, info.shape, session.info().device);
+  };
+  for (const ValueInfo& info : session.inputs()) {
+    const TensorView view = place(info);
+    session.copy(inputs.at(info.name).view(), view);
+    context.bind(info.name, view);
+  }
+  for (const ValueInfo& info : session.outputs()) {
+    if (!inputs.contains(info.name)) context.bind(info.name, place(info));
+  }
+  return memory;
+}
+
 Result measure(const BenchArguments& arguments) {
   Result result;
   const auto begin = Clock::now();
@@ -87,7 +107,12 @@ Result measure(const BenchArguments& arguments) {
   fill_inputs(inputs, session.inputs(), arguments.common.seed);
 
   Context context = session.context();
-  for (const auto& [name, tensor] : inputs) context.bind(name, tensor.view());
+  std::vector<std::shared_ptr<void>> memory;
+  if (arguments.io == "device") {
+    memory = bind_on_device(session, context, inputs);
+  } else {
+    for (const auto& [name, tensor] : inputs) context.bind(name, tensor.view());
+  }
   const auto first = Clock::now();
   session.run(context);
   result.first_run_ms = ms_since(first);
@@ -234,6 +259,8 @@ void add_bench(CLI::App& app, int&) {
   add_common(*command, arguments->common);
   add_inputs(*command, arguments->files);
   command->add_option("--seconds", arguments->seconds, "how long to measure (default 3)")->check(CLI::PositiveNumber);
+  command->add_option("--io", arguments->io, "where inputs and outputs lie: host (default) or device")
+      ->check(CLI::IsMember({"host", "device"}));
   command->add_option("--json", arguments->json, "write the figures to this file; '-' = stdout, instead of the text");
   command->add_flag("--profile", arguments->profile, "table per kernel: time, GFLOP/s, fraction of the FMA peak");
   command->callback([arguments] { bench(*arguments); });

@@ -1,7 +1,9 @@
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "runtime/base/buffer.h"
 #include "runtime/base/float_environment.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
@@ -133,6 +135,40 @@ Session& Session::operator=(Session other) noexcept {
 std::vector<ValueInfo> Session::inputs() const { return state_->interface->inputs; }
 std::vector<ValueInfo> Session::outputs() const { return state_->interface->outputs; }
 SessionInfo Session::info() const { return state_->info; }
+
+std::shared_ptr<void> Session::allocate(size_t bytes) const {
+  if (state_->plan->device) return state_->plan->device->allocate(bytes);
+  auto buffer = std::make_shared<base::AlignedBuffer>(bytes);
+  return {buffer, buffer->data()};
+}
+
+void Session::copy(const TensorView& from, const TensorView& to) const {
+  const auto describe = [](const TensorView& view) {
+    return std::string(to_string(view.type)) + to_string(view.shape);
+  };
+  if (from.type != to.type || from.shape != to.shape) {
+    throw Error(ErrorCode::invalid_argument, "copy: from " + describe(from) + " to " + describe(to));
+  }
+  const bool from_device = from.device == Device::cuda, to_device = to.device == Device::cuda;
+  if (from.bytes() == 0) return;
+  if (!from_device && !to_device) {
+    std::memmove(to.data, from.data, from.bytes());
+    return;
+  }
+  if (!state_->plan->device) {
+    throw Error(ErrorCode::invalid_argument,
+                "copy: memory of a device, but " + state_->interface->model + " runs on the CPU");
+  }
+  const std::unique_ptr<jit::DeviceStream> stream = state_->plan->device->make_stream();
+  if (!to_device) {
+    stream->download(to.data, from.data, from.bytes());
+  } else if (from_device) {
+    stream->copy(to.data, from.data, from.bytes());
+  } else {
+    stream->upload(to.data, from.data, from.bytes());
+  }
+  stream->wait();
+}
 
 Context Session::context() const {
   return Context(std::make_unique<Context::State>(state_->interface, state_->plan, state_->team.threads()));

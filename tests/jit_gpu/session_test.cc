@@ -89,6 +89,29 @@ TEST_F(SimulatedSession, IsTunedAndComesBackFromTheCache) {
   std::filesystem::remove_all(folder);
 }
 
+TEST_F(SimulatedSession, TakesAndGivesMemoryOfTheDevice) {
+  const Session session(conv_net(), options);
+  const Tensors inputs = make_inputs(session.inputs(), 3);
+  Context context = session.context();
+  std::vector<std::shared_ptr<void>> memory;
+  const auto place = [&](const ValueInfo& info) {
+    memory.push_back(session.allocate(static_cast<size_t>(element_count(info.shape)) * size_of(info.type)));
+    return TensorView(memory.back().get(), info.type, info.shape, Device::cuda);
+  };
+  const TensorView x = place(session.inputs()[0]), y = place(session.outputs()[0]);
+  session.copy(inputs.at("x").view(), x);
+  context.bind("x", x);
+  context.bind("y", y);
+  session.run(context);
+  Tensor result(y.type, y.shape);
+  session.copy(y, result.view());
+  EXPECT_TRUE(same_bits(result, session.run(views(inputs)).at("y")));
+  const Tensor other(DataType::f32, {3});
+  EXPECT_THROW(session.copy(y, other.view()), Error);
+  const Session on_cpu(conv_net(), {});
+  EXPECT_THROW(on_cpu.copy(y, result.view()), Error);
+}
+
 TEST_F(SimulatedSession, LeavesNothingBehind) {
   { expect_right(attention_net()); }
   const jit::gpu::SimulatedCounts counts = jit::gpu::simulated_counts();
