@@ -168,6 +168,7 @@ void schedule_operand(const Computation& c, const std::string& name, const std::
   const std::string all = fuse(s, axes);
   s.split(all, tile.threads(), Tail::mask).bind(all + ".1").unroll(all + ".0");
   s.compute_at(product, loop);
+  if (tile.prefetch) s.prefetch();
 }
 
 void schedule_product(const Computation& c, const GpuProduct& product, const Layouts& layouts, const GpuTile& tile,
@@ -182,16 +183,32 @@ void schedule_product(const Computation& c, const GpuProduct& product, const Lay
   s.reorder(order);
   const std::string r = fuse(s, loops.rows), n = fuse(s, loops.columns), k = loops.k;
   s.split(r, tile.rows, Tail::mask).split(n, tile.columns, Tail::mask);
-  s.split(r + ".1", tile.thread_rows).split(n + ".1", tile.thread_columns);
+  // A thread's columns are vectors of four that lie as far apart as all threads' first ones are wide, so that
+  // neighbours read neighbouring banks.
+  constexpr int64_t kVector = 4;
+  const bool apart = tile.thread_columns > kVector && tile.thread_columns % kVector == 0;
+  std::string threads = n + ".1.0", column = n + ".1.1", repeat;
+  s.split(r + ".1", tile.thread_rows);
+  if (apart) {
+    repeat = n + ".1.0";
+    threads = n + ".1.1.0";
+    column = n + ".1.1.1";
+    s.split(n + ".1", tile.columns / (tile.thread_columns / kVector)).split(n + ".1.1", kVector);
+  } else {
+    s.split(n + ".1", tile.thread_columns);
+  }
   s.split(k, tile.depth, Tail::mask);
-  const std::string row = r + ".1.1", column = n + ".1.1";
+  const std::string row = r + ".1.1";
   order = loops.others;
-  append(order, {r + ".0", n + ".0", r + ".1.0", n + ".1.0", k + ".0", k + ".1", row, column});
+  append(order, {r + ".0", n + ".0", r + ".1.0", threads, k + ".0", k + ".1", row});
+  if (apart) order.push_back(repeat);
+  order.push_back(column);
   s.reorder(order);
-  s.fuse({r + ".1.0", n + ".1.0"}).bind(r + ".1.0*" + n + ".1.0");
+  s.fuse({r + ".1.0", threads}).bind(r + ".1.0*" + threads);
   for (const std::string& loop : loops.others) s.parallel(loop);
   s.parallel(r + ".0").parallel(n + ".0");
   s.unroll(k + ".1").unroll(row).vectorize(column);
+  if (apart) s.unroll(repeat);
   for (const std::string& operand : {product.rows_name, product.columns_name}) {
     schedule_operand(c, operand, stage.name, k + ".0", layouts, tile, schedule);
   }

@@ -15,6 +15,7 @@ struct GpuTile {
   int64_t rows = 64, columns = 64;              // of a block
   int64_t thread_rows = 4, thread_columns = 4;  // of a thread; they divide the block's
   int64_t depth = 8;                            // of the reduction in shared memory at a time
+  bool prefetch = true;                         // the next depth is fetched while this one is computed
 
   int64_t threads() const { return (rows / thread_rows) * (columns / thread_columns); }
   bool operator==(const GpuTile&) const = default;

@@ -5,6 +5,7 @@
 #include <altrt/error.h>
 
 #include "jit/loop/barriers.h"
+#include "jit/loop/prefetch.h"
 
 namespace altrt::jit {
 
@@ -237,9 +238,21 @@ bool binds_threads(const Prepared& group, int root) {
   for (size_t i = 0; i < group.placements.size(); ++i) {
     int stage = static_cast<int>(i);
     while (group.placement(stage).at >= 0) stage = group.placement(stage).at;
-    if (stage == root && has_bound_loop(group.schedules[i])) return true;
+    if (stage == root && has_step(group.schedules[i], LoopStepKind::bind)) return true;
   }
   return false;
+}
+
+/// Stages with prefetch(), by the loop of the consumer at which they are computed.
+void prefetch_stages(const Prepared& group, int root, Nest& nest) {
+  std::map<std::string, std::vector<std::string>> buffers;
+  for (size_t i = 0; i < group.placements.size(); ++i) {
+    const Placement& placement = group.placements[i];
+    if (placement.at != root || !has_step(group.schedules[i], LoopStepKind::prefetch)) continue;
+    for (int output : group.stage(static_cast<int>(i)).outputs)
+      buffers[placement.loop].push_back(group.tensor(output).name);
+  }
+  for (const auto& [loop, names] : buffers) prefetch(nest, loop, names);
 }
 
 /// Run-time sizes that the group's tensors name.
@@ -277,6 +290,7 @@ LoweredKernel emit_kernel(const Prepared& group, int root) {
   for (int tensor : stage.outputs) targets.push_back(place.storages.at(tensor));
   StageEmitter emitter(context, root, std::move(loops), std::move(targets));
   context.nest.body = emitter.emit(place);
+  prefetch_stages(group, root, context.nest);
   if (context.has_threads) insert_barriers(context.nest);
   kernel.nest = std::move(context.nest);
   return kernel;

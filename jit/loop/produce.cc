@@ -27,7 +27,7 @@ std::vector<int> StageEmitter::stages_inside(size_t position) const {
 bool StageEmitter::is_shared(int producer, const Place& place) const {
   if (!context_.has_threads) return false;
   const auto number = static_cast<size_t>(producer);
-  return place.thread.empty() || group_.copies[number] || has_bound_loop(group_.schedules[number]);
+  return place.thread.empty() || group_.copies[number] || has_step(group_.schedules[number], LoopStepKind::bind);
 }
 
 /// Regions of all stages inside, as seen from the loop at `position` that has just been entered.

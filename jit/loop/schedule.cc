@@ -17,7 +17,7 @@ struct KindName {
   const char* name;
 };
 
-constexpr std::array<KindName, 12> kKinds{{{LoopStepKind::split, "split"},
+constexpr std::array<KindName, 13> kKinds{{{LoopStepKind::split, "split"},
                                            {LoopStepKind::fuse, "fuse"},
                                            {LoopStepKind::reorder, "reorder"},
                                            {LoopStepKind::vectorize, "vectorize"},
@@ -26,6 +26,7 @@ constexpr std::array<KindName, 12> kKinds{{{LoopStepKind::split, "split"},
                                            {LoopStepKind::bind, "bind"},
                                            {LoopStepKind::compute_at, "compute_at"},
                                            {LoopStepKind::hold_at, "hold_at"},
+                                           {LoopStepKind::prefetch, "prefetch"},
                                            {LoopStepKind::inline_stage, "inline_stage"},
                                            {LoopStepKind::cache_read, "cache_read"},
                                            {LoopStepKind::split_reduction, "split_reduction"}}};
@@ -121,6 +122,7 @@ LoopStep parse_step(LoopStepKind kind, const std::vector<std::string>& arguments
       step.at_stage = arguments[0];
       step.loop = arguments[1];
       break;
+    case LoopStepKind::prefetch:
     case LoopStepKind::inline_stage:
       expect_count(arguments, 0, 0, line);
       break;
@@ -194,6 +196,11 @@ StageSchedule& StageSchedule::hold_at(std::string stage, std::string loop) {
   return *this;
 }
 
+StageSchedule& StageSchedule::prefetch() {
+  steps.push_back(LoopStep{.kind = LoopStepKind::prefetch});
+  return *this;
+}
+
 StageSchedule& StageSchedule::inline_stage() {
   steps.push_back(LoopStep{.kind = LoopStepKind::inline_stage});
   return *this;
@@ -211,9 +218,9 @@ StageSchedule& StageSchedule::split_reduction(std::string axis, int64_t chunks) 
   return *this;
 }
 
-bool has_bound_loop(const StageSchedule& schedule) {
+bool has_step(const StageSchedule& schedule, LoopStepKind kind) {
   return std::any_of(schedule.steps.begin(), schedule.steps.end(),
-                     [](const LoopStep& step) { return step.kind == LoopStepKind::bind; });
+                     [kind](const LoopStep& step) { return step.kind == kind; });
 }
 
 const char* to_string(Tail tail) {
@@ -242,6 +249,7 @@ std::string to_string(const LoopStep& step) {
     case LoopStepKind::hold_at:
       text += step.at_stage + ", " + step.loop;
       break;
+    case LoopStepKind::prefetch:
     case LoopStepKind::inline_stage:
       break;
     case LoopStepKind::cache_read:

@@ -29,6 +29,7 @@ enum class LoopStepKind : uint8_t {
   compute_at,  // the stage is computed inside `at_stage`'s loop `loop`, for the region needed there
   hold_at,     // with compute_at: the region's storage lives at the outer loop `loop` of `at_stage` and rolls: only new
                // rows are computed
+  prefetch,    // GPU, with compute_at: the region's values are fetched one iteration of that loop ahead
   inline_stage,    // a pure map: substituted into its readers, no storage
   cache_read,      // tensor `tensor` is copied at loop `loop` into a packed region in thread scope, in the order of use
   split_reduction  // reduction axis `loop` runs in `factor` chunks with a state each, combined in a fixed order
@@ -61,6 +62,7 @@ struct StageSchedule {
   StageSchedule& bind(std::string loop);
   StageSchedule& compute_at(std::string stage, std::string loop);
   StageSchedule& hold_at(std::string stage, std::string loop);
+  StageSchedule& prefetch();
   StageSchedule& inline_stage();
   StageSchedule& cache_read(std::string tensor, std::string loop);
   StageSchedule& split_reduction(std::string axis, int64_t chunks);
@@ -68,7 +70,7 @@ struct StageSchedule {
   bool operator==(const StageSchedule&) const = default;
 };
 
-bool has_bound_loop(const StageSchedule& schedule);
+bool has_step(const StageSchedule& schedule, LoopStepKind kind);
 
 /// By stage name; a stage without an entry runs its initial loops serially.
 struct Schedule {

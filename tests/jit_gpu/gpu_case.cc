@@ -118,8 +118,9 @@ bool use_defaults(Case& c, Random& random) {
   Schedule schedule = gpu_schedule(changed.computation, changed.layouts, gpu_for_cases());
   if (gpu_products_fit(changed.computation, changed.layouts) && random.chance(75)) {
     GpuTile tile;
+    tile.prefetch = random.chance(60);
     tile.thread_rows = int64_t{1} << random.in(0, 2);
-    tile.thread_columns = int64_t{1} << random.in(0, 2);
+    tile.thread_columns = int64_t{1} << random.in(0, 3);
     tile.rows = tile.thread_rows << random.in(1, 4);
     tile.columns = tile.thread_columns << random.in(1, 4);
     tile.depth = int64_t{2} << random.in(0, 3);

@@ -6,6 +6,7 @@
 #include "jit/loop/barriers.h"
 #include "jit/loop/lower.h"
 #include "jit/loop/nest.h"
+#include "jit/loop/prefetch.h"
 
 namespace altrt::jit {
 namespace {
@@ -189,6 +190,40 @@ TEST(Bind, CopiesOfATileAreSharedByAllThreads) {
   EXPECT_EQ(nest.tasks(), 4);
   EXPECT_EQ(nest.group_bytes(), 2 * 16 * 8 * 4);
   EXPECT_EQ(barriers(nest.body), 2) << to_string(nest);
+}
+
+TEST(Prefetch, FetchesTheNextTileWhileThisOneIsRead) {
+  Nest nest = nest_of({});
+  const Expr i = v("i");
+  const auto tile = [&](const Expr& at) { return access(0, kFloat, {at}); };
+  // Eight threads, each iteration shares one element a thread.
+  nest.body = {loop("i", LoopKind::serial, 1, {})};
+  nest.buffers[0].shape = {24};
+  const Stmt put = loop("a", LoopKind::thread, 8, {store(2, v("a"), tile(i * 8 + v("a")))});
+  nest.body = {loop("i", LoopKind::serial, 3, {allocate(2, {put, mirror("b")})})};
+  prefetch(nest, "i", {"s"});
+  insert_barriers(nest);
+  verify(nest);
+  const std::string text = to_string(nest);
+  // Before the loop the first, in it the next where there is one, which this iteration does not put yet.
+  EXPECT_NE(text.find("s.next0[0] = x[a]\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("s[a] = s.next0[0]\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("if i + 1 < 3\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("s.next0[0] = x[(i + 1)*8 + a]\n"), std::string::npos) << text;
+  EXPECT_EQ(barriers(nest.body), 2) << text;
+}
+
+TEST(Prefetch, IsRefusedWithTheReason) {
+  Nest nest = nest_of({mirror("b")});
+  nest.body = {loop("i", LoopKind::serial, 3, std::move(nest.body))};
+  EXPECT_THROW(prefetch(nest, "i", {"s"}), Error);
+  nest = nest_of({fill("a"), mirror("b")});
+  nest.body = {loop("i", LoopKind::unrolled, 3, std::move(nest.body))};
+  EXPECT_THROW(prefetch(nest, "i", {"s"}), Error);
+  nest = nest_of({fill("a"), mirror("b")});
+  const std::string before = to_string(nest);
+  prefetch(nest, "i", {"s"});
+  EXPECT_EQ(to_string(nest), before) << "no such loop";
 }
 
 TEST(Bind, IsRefusedWithTheReason) {

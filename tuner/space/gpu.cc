@@ -75,6 +75,7 @@ class GpuSpace final : public Space {
     add_knob("thread_rows", {1, 2, 4, 8, 16}, start.thread_rows);
     add_knob("thread_columns", {1, 2, 4, 8}, start.thread_columns);
     add_knob("depth", {4, 8, 16, 32}, start.depth);
+    add_knob("prefetch", {0, 1}, start.prefetch);
     // Whether rows in shared memory are padded, so that a column's elements lie in different banks.
     add_knob("bank_padding", {0, 4}, 0);
     // Whether constants lie in the order in which the product runs over them.
@@ -93,8 +94,8 @@ class GpuSpace final : public Space {
   }
 
   jit::GpuTile tile(const Point& point) const {
-    return {value(point, "rows"), value(point, "columns"), value(point, "thread_rows"), value(point, "thread_columns"),
-            value(point, "depth")};
+    return {value(point, "rows"),           value(point, "columns"), value(point, "thread_rows"),
+            value(point, "thread_columns"), value(point, "depth"),   value(point, "prefetch") != 0};
   }
 
   jit::GroupDecision make(const Point& point) const override {
