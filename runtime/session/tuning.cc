@@ -81,10 +81,6 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
                   plan::WeightStore& weights, base::Team& team, SessionCache& cache, double spent_s) {
   const graph::Decisions known = cache.with_records(defaults, groups);
   if (!cache.wants_tuning()) return {known, {}, {}, {}, {}, 0};
-  if (machine.device) {
-    base::log(base::LogLevel::warning, "tuning on this device is not there yet: " + graph->name + " runs untuned");
-    return {known, {}, {}, {}, {}, 0};
-  }
   tuner::TuneRequest request{graph, groups, known, defaults, machine.target, team, weights, options.tuning};
   request.device = machine.device;
   request.conversions = conversions;
