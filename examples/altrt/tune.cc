@@ -84,7 +84,8 @@ void tune(Common& common) {
   }();
   if (terminal) fmt::print(stderr, "\r\x1b[K");
   const SessionInfo info = session.info();
-  fmt::print("{}, {} threads: {} trials in {:.1f} s{}\n", model.name(), info.threads, info.trials, info.tune_ms / 1e3,
+  const std::string where = info.device == Device::cpu ? fmt::format("{} threads", info.threads) : info.device_name;
+  fmt::print("{}, {}: {} trials in {:.1f} s{}\n", model.name(), where, info.trials, info.tune_ms / 1e3,
              interrupted ? " (interrupted)" : "");
   print_table(info);
 }

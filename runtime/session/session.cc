@@ -117,10 +117,11 @@ Session::Session(const Model& model, const SessionOptions& options) {
   state->info.plan = state->plan->kernels;
   session::report_times(tuned, state->plan->groups, state->info.plan);
   for (const plan::Step& step : state->plan->steps) state->info.kernels += step.kind == plan::StepKind::kernel;
-  base::log(base::LogLevel::info, model.name() + ": " + std::to_string(state->info.kernels) + " kernels, " +
-                                      std::to_string(state->info.kernels_compiled) + " compiled in " +
-                                      std::to_string(state->info.compile_ms) + " ms, " +
-                                      std::to_string(state->info.threads) + " threads");
+  base::log(base::LogLevel::info,
+            model.name() + ": " + std::to_string(state->info.kernels) + " kernels, " +
+                std::to_string(state->info.kernels_compiled) + " compiled in " +
+                std::to_string(state->info.compile_ms) + " ms, " +
+                (machine.device ? "on " + state->info.device_name : std::to_string(state->info.threads) + " threads"));
   state_ = std::move(state);
 }
 

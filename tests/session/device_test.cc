@@ -348,9 +348,10 @@ TEST(Inspect, PrintsStagesForOtherMachines) {
   EXPECT_EQ(inspect(model, options, "llvm"), Session(model).inspect("llvm"));
   options.device = Device::cuda;
   options.arch = "sm_90";
-  for (const char* stage : {"graph", "groups", "layouts", "nests"}) {
+  for (const char* stage : {"graph", "groups", "layouts", "nests", "cuda"}) {
     EXPECT_GT(inspect(model, options, stage).size(), 50u) << stage;
   }
+  EXPECT_NE(inspect(model, options, "cuda").find("__global__"), std::string::npos);
 }
 
 TEST(Inspect, ErrorsNameStagesAndArchitectures) {
