@@ -13,10 +13,8 @@
 #include "jit/compile/provide.h"
 #include "jit/layout/layout.h"
 
-namespace altrt {
+namespace altrt::jit {
 namespace {
-
-using namespace jit;  // NOLINT
 
 constexpr int kRuns = 7;
 
@@ -117,11 +115,11 @@ int run() {
 }
 
 }  // namespace
-}  // namespace altrt
+}  // namespace altrt::jit
 
 int main() {
   try {
-    return altrt::run();
+    return altrt::jit::run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
