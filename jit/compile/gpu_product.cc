@@ -67,39 +67,59 @@ namespace {
 
 struct TileKind {
   GpuTile tile;
-  double efficiency;  // share of the arithmetic's peak that is expected of it with a full device
+  double efficiency;  // share of the arithmetic's peak with many blocks, after tests/performance/gpu_tiles.cc on an H200
+  int resident;       // blocks of a multiprocessor, by their registers
 };
 
-double tile_cycles(const TileKind& kind, const GpuProduct& product, const Target& target) {
+constexpr TileKind kTiles[] = {
+    {{128, 128, 8, 8, 8}, 0.59, 2}, {{64, 128, 8, 8, 8}, 0.59, 4},  {{128, 64, 8, 8, 8}, 0.50, 4},
+    {{64, 128, 4, 8, 8}, 0.48, 2},  {{128, 64, 8, 4, 8}, 0.46, 2},  {{64, 64, 8, 4, 16}, 0.38, 5},
+    {{64, 64, 4, 4, 16}, 0.32, 4},  {{32, 64, 4, 4, 16}, 0.28, 8},  {{16, 64, 4, 4, 16}, 0.28, 16},
+    {{64, 32, 4, 4, 16}, 0.24, 8},  {{32, 32, 4, 4, 16}, 0.23, 16}, {{32, 32, 2, 2, 16}, 0.17, 6},
+    {{16, 32, 2, 2, 16}, 0.19, 12}};
+
+/// The deeper tiles need a depth that they divide, with one index a step.
+GpuTile fitted(GpuTile tile, const std::vector<GpuProduct>& products) {
+  const bool fits = std::all_of(products.begin(), products.end(), [&](const GpuProduct& product) {
+    return product.depth % tile.depth == 0 && product.stretch % tile.depth == 0;
+  });
+  if (!fits) tile.depth = std::min<int64_t>(tile.depth, 8);
+  return tile;
+}
+
+/// Blocks that are resident at the same time share the arithmetic; one alone waits for its barriers and its memory.
+double tile_cycles(const TileKind& kind, const GpuTile& tile, const GpuProduct& product, const Target& target) {
   constexpr double kMultiplyAdds = 128;  // of a multiprocessor, a cycle
-  constexpr double kAlone = 0.45;        // share of that which is expected of one block of 256 threads
-  const auto blocks = static_cast<double>(product.batch * ceil_div(product.rows, kind.tile.rows) *
-                                          ceil_div(product.columns, kind.tile.columns));
-  const double waves = std::max(1.0, blocks / target.multiprocessors);
-  const double shared = std::min(1.0, kAlone * waves * static_cast<double>(kind.tile.threads()) / 256);
-  const auto work = static_cast<double>(kind.tile.rows * kind.tile.columns * product.depth);
-  return std::ceil(waves) * work / (kMultiplyAdds * kind.efficiency * shared);
+  constexpr double kStepCycles = 700;    // until a step's values are there
+  constexpr double kAlone = 1.45;        // a block alone computes so much faster than its share
+  const int64_t blocks = product.batch * ceil_div(product.rows, tile.rows) * ceil_div(product.columns, tile.columns);
+  const auto work = static_cast<double>(tile.rows * tile.columns * tile.depth) / (kMultiplyAdds * kind.efficiency);
+  const auto steps = static_cast<double>(ceil_div(product.depth, tile.depth));
+  double cycles = 0;
+  for (int64_t left = ceil_div(blocks, target.multiprocessors); left > 0; left -= kind.resident) {
+    const auto together = static_cast<double>(std::min<int64_t>(left, kind.resident));
+    cycles += steps * std::max(kStepCycles + work / kAlone, together * work);
+    // Full rounds are all alike.
+    const int64_t rounds = left / kind.resident;
+    if (rounds > 1) {
+      cycles += static_cast<double>(rounds - 1) * steps * std::max(kStepCycles + work / kAlone, kind.resident * work);
+      left -= (rounds - 1) * kind.resident;
+    }
+  }
+  return cycles;
 }
 
 }  // namespace
 
 GpuTileChoice choose_gpu_tile(const std::vector<GpuProduct>& products, const Target& target) {
-  static constexpr TileKind kKinds[] = {
-      {{128, 128, 8, 8, 8}, 0.75}, {{128, 64, 8, 4, 8}, 0.65}, {{64, 128, 4, 8, 8}, 0.65},
-      {{64, 64, 4, 4, 8}, 0.55},   {{32, 64, 2, 4, 8}, 0.42},  {{64, 32, 4, 2, 8}, 0.40},
-      {{32, 32, 2, 2, 8}, 0.30},   {{16, 64, 2, 4, 8}, 0.35},  {{16, 32, 2, 2, 8}, 0.22}};
   GpuTileChoice best;
   best.cycles = std::numeric_limits<double>::infinity();
-  for (const TileKind& kind : kKinds) {
+  for (const TileKind& kind : kTiles) {
+    const GpuTile tile = fitted(kind.tile, products);
     double cycles = 0;
-    for (const GpuProduct& product : products) cycles += tile_cycles(kind, product, target);
-    if (cycles < best.cycles) best = {kind.tile, cycles};
+    for (const GpuProduct& product : products) cycles += tile_cycles(kind, tile, product, target);
+    if (cycles < best.cycles) best = {tile, cycles};
   }
-  const int64_t deeper = 2 * best.tile.depth;
-  const bool fits = std::all_of(products.begin(), products.end(), [&](const GpuProduct& product) {
-    return product.depth % deeper == 0 && product.stretch % deeper == 0;
-  });
-  if (fits && best.tile.rows + best.tile.columns <= 128) best.tile.depth = deeper;
   return best;
 }
 

@@ -10,7 +10,7 @@ namespace altrt::jit {
 std::string gpu_algorithm(const Computation& c, const Target& target) {
   if (!gemm_fits(c)) return default_algorithm(c);
   // Partial sums cost kernels more, and their way through memory.
-  constexpr double kKernelCycles = 6000, kBytesPerCycle = 1000;
+  constexpr double kKernelCycles = 8000, kBytesPerCycle = 3000;
   constexpr int64_t kLeastDepth = 64;
   std::string best;
   double least = 0;
@@ -22,7 +22,7 @@ std::string gpu_algorithm(const Computation& c, const Target& target) {
     int64_t depth = 0;
     for (const GpuProduct& product : products) {
       const auto results = static_cast<double>(product.batch * product.rows * product.columns);
-      if (parts > 1) cycles += kKernelCycles + 8 * results / kBytesPerCycle;
+      if (parts > 1) cycles += kKernelCycles + 8 * parts * results / kBytesPerCycle;
       depth = std::max(depth, product.depth);
     }
     if (parts > 1 && depth < kLeastDepth) continue;

@@ -38,10 +38,11 @@ std::map<int, Region> StageEmitter::infer_regions(size_t position, const Place& 
   for (size_t i = inside.size(); i-- > 0;) {
     const int producer = inside[i];
     std::vector<std::pair<int, AxisView>> seen = readers;
-    if (!place.thread.empty() && is_shared(producer, place))
+    const bool shared = !place.thread.empty() && is_shared(producer, place);
+    if (shared)
       for (auto& reader : seen) reader.second.inner[place.thread] = {0, place.threads - 1};
     regions[producer] =
-        infer_region(group_.computation, producer, seen, group_.has_border(producer), place.scope.analyzer());
+        infer_region(group_.computation, producer, seen, group_.has_border(producer), shared, place.scope.analyzer());
     readers.emplace_back(producer, view_of_region(group_.stage(producer), regions[producer]));
   }
   return regions;

@@ -135,13 +135,14 @@ class Inference {
     for (const Expr& result : reader.results) visit(result, look);
   }
 
-  Region region(const std::vector<bool>& has_border) const {
+  Region region(const std::vector<bool>& has_border, bool keeps_tiles) const {
     const TensorDecl& tensor = c_.tensors[static_cast<size_t>(stage_.outputs[0])];
     Region region;
     for (size_t d = 0; d < tensor.shape.size(); ++d) {
       Span span = spans_.empty() ? Span{Expr(0), tensor.shape[d].bound - 1} : spans_[d];
       const int64_t whole = tensor.shape[d].bound;
-      if (!has_border[d] && span.width + 1 >= whole) span = Span{Expr(0), whole - 1};
+      const bool keeps = keeps_tiles && span.width + 1 < 2 * whole;
+      if (!has_border[d] && !keeps && span.width + 1 >= whole) span = Span{Expr(0), whole - 1};
       if (tensor.shape[d].is_symbolic() && span.width > 0)
         refuse(stage_.name, "compute_at", "the region holds the run-time extent of " + stage_.axes[d].name);
       region.base.push_back(analyzer_.simplify(span.base));
@@ -193,10 +194,10 @@ class Inference {
 }  // namespace
 
 Region infer_region(const Computation& c, int stage, const std::vector<std::pair<int, AxisView>>& readers,
-                    const std::vector<bool>& has_border, Analyzer& analyzer) {
+                    const std::vector<bool>& has_border, bool keeps_tiles, Analyzer& analyzer) {
   Inference inference(c, stage, analyzer);
   for (const auto& [reader, view] : readers) inference.add_reader(c.stages[static_cast<size_t>(reader)], view);
-  return inference.region(has_border);
+  return inference.region(has_border, keeps_tiles);
 }
 
 }  // namespace altrt::jit

@@ -49,9 +49,11 @@ AxisView view_of_loops(const StageLoops& loops, const Stage& stage, const LoopSc
 /// Every axis of a stage that is computed for a region runs over that region.
 AxisView view_of_region(const Stage& stage, const Region& region);
 
-/// The region of `stage`'s output that the given readers read. Dimensions without a border value are cut to the tensor.
+/// The region of `stage`'s output that the given readers read. Dimensions without a border value are cut to the tensor,
+/// but with `keeps_tiles` only where the region is twice as wide or more: elements past the end belong to results that
+/// nobody stores, and reads of them need no predicate then.
 /// Error(invalid_argument) names stage and dimension if a bound is unknown.
 Region infer_region(const Computation& c, int stage, const std::vector<std::pair<int, AxisView>>& readers,
-                    const std::vector<bool>& has_border, Analyzer& analyzer);
+                    const std::vector<bool>& has_border, bool keeps_tiles, Analyzer& analyzer);
 
 }  // namespace altrt::jit
