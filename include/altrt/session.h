@@ -181,8 +181,8 @@ class ALTRT_API Session {
   /// clock, launch by launch, without the copies between host and device.
   std::vector<double> profile(Context& context) const;
   /// Memory for a tensor where the session runs, for hosts that have no allocator of their own there: on its device,
-  /// aligned to 256 bytes, with contents left to chance; on the CPU in host memory. Freed with the last reference, which
-  /// may outlive the session. Error(out_of_memory). To bind it: TensorView with device = info().device.
+  /// aligned to 256 bytes, with contents left to chance; on the CPU in host memory. Freed with the last reference,
+  /// which may outlive the session. Error(out_of_memory). To bind it: TensorView with device = info().device.
   std::shared_ptr<void> allocate(size_t bytes) const;
   /// Copies a tensor between host and device or within one of them; returns when it is done. Error(invalid_argument)
   /// unless types and shapes are equal.
