@@ -67,8 +67,9 @@ namespace {
 
 struct TileKind {
   GpuTile tile;
-  double efficiency;  // share of the arithmetic's peak with many blocks, after tests/performance/gpu_tiles.cc on an H200
-  int resident;       // blocks of a multiprocessor, by their registers
+  double
+      efficiency;  // share of the arithmetic's peak with many blocks, after tests/performance/gpu_tiles.cc on an H200
+  int resident;    // blocks of a multiprocessor, by their registers
 };
 
 constexpr TileKind kTiles[] = {
