@@ -75,7 +75,8 @@ class Tuning {
     for (const graph::Value& value : request.graph->values) {
       if (value.is_constant()) weights += static_cast<double>(value.data->bytes());
     }
-    cold_weights_ = weights > static_cast<double>(request.target.l3_bytes);
+    const jit::Target& target = request.target;
+    cold_weights_ = weights > static_cast<double>(target.is_gpu() ? target.l2_bytes : target.l3_bytes);
     for (const Task& task : tasks_) {
       TaskState& state = states_.emplace_back();
       state.progress.weight = static_cast<double>(task.groups.size());

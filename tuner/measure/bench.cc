@@ -152,6 +152,7 @@ bool Bench::run_until(const Bound& bound, base::Team::Lease& lease, base::Functi
 
 double Bench::time(const Bound& bound, bool cold) {
   base::Team::Lease lease(team_);
+  machine_->wake();
   std::vector<WatchedMemory*> weights;
   for (const std::shared_ptr<Place>& place : bound.weights) weights.push_back(place->memory.get());
   const bool any =

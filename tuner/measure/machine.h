@@ -48,6 +48,8 @@ class Machine {
   virtual bool run(const std::vector<const Call*>& calls, base::Team::Lease& lease, base::FunctionRef<bool()> over) = 0;
   /// The same without a break; milliseconds.
   virtual double time(const std::vector<const Call*>& calls, base::Team::Lease& lease) = 0;
+  /// Brings the clock up to where it is in a network, if there was nothing to do for a while.
+  virtual void wake() = 0;
   /// Pushes what earlier runs left out of the caches next to the cores, and `far` out of all of them.
   virtual void evict(const std::vector<WatchedMemory*>& far, base::Team::Lease& lease) = 0;
   /// Null: the host's threads.

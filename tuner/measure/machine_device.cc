@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "runtime/base/buffer.h"
+#include "runtime/base/trace.h"
 #include "tuner/measure/machine.h"
 
 namespace altrt::tuner {
@@ -86,19 +87,34 @@ class DeviceMachine final : public Machine {
     for (const Call* call : calls) launch(*call);
     const std::unique_ptr<jit::DeviceEvent> end = stream_->record();
     stream_->wait();
+    last_use_ = {};
     return stream_->milliseconds(*begin, *end);
   }
 
+  void wake() override {
+    constexpr double kIdleMs = 30, kWarmMs = 10;
+    if (is_awake_ && last_use_.milliseconds() < kIdleMs) return;
+    is_awake_ = true;
+    for (const base::Stopwatch watch; watch.milliseconds() < kWarmMs;) {
+      fill();
+      stream_->wait();
+    }
+  }
+
   /// All goes through the one cache that all multiprocessors share.
-  void evict(const std::vector<WatchedMemory*>&, base::Team::Lease&) override {
-    const size_t bytes = 2 * static_cast<size_t>(std::max<int64_t>(device_->target().l2_bytes, 1));
-    if (!filler_) filler_ = device_->allocate(bytes);
-    stream_->fill(filler_.get(), 0, bytes);
+  void evict(const std::vector<WatchedMemory*>& far, base::Team::Lease&) override {
+    if (!far.empty()) fill();
   }
 
   jit::Device* device() const override { return device_.get(); }
 
  private:
+  void fill() {
+    const size_t bytes = 2 * static_cast<size_t>(std::max<int64_t>(device_->target().l2_bytes, 1));
+    if (!filler_) filler_ = device_->allocate(bytes);
+    stream_->fill(filler_.get(), 0, bytes);
+  }
+
   void launch(const Call& call) {
     if (call.tasks == 0) return;
     jit::Launch launch{call.kernel, {}, call.tasks};
@@ -109,6 +125,8 @@ class DeviceMachine final : public Machine {
   std::shared_ptr<jit::Device> device_;
   std::shared_ptr<jit::DeviceStream> stream_;
   std::shared_ptr<void> filler_;
+  base::Stopwatch last_use_;
+  bool is_awake_ = false;
 };
 
 }  // namespace

@@ -92,6 +92,8 @@ class HostMachine final : public Machine {
     return watch.milliseconds();
   }
 
+  void wake() override {}
+
   void evict(const std::vector<WatchedMemory*>& far, base::Team::Lease& lease) override {
     const auto piece = static_cast<size_t>(l2_bytes_);
     const auto pieces = 2 * static_cast<size_t>(team_.threads());
