@@ -22,6 +22,8 @@ namespace {
 
 constexpr size_t kFirstBatch = 8, kBatch = 16;
 constexpr double kInitialShare = 0.05;  // of the budget, for timing the untuned plan
+constexpr double kJointShare = 0.4;     // of the budget, for layouts and loops together
+const char* const kProposer = "evolutionary";  // where the options name none
 constexpr int kMostComparisons = 3;
 constexpr double kMostSlowdown = 1.01, kMostSlowdownOfTask = 1.02;  // that a comparison can't tell from noise
 
@@ -57,7 +59,7 @@ std::string reason_class(const std::string& reason) {
 
 struct TaskState {
   Candidate initial;
-  std::unique_ptr<Evolution> evolution;
+  std::unique_ptr<TaskSearch> search;
   std::unique_ptr<Measurer> measurer;
   Progress progress;
   TaskReport report;
@@ -70,6 +72,7 @@ class Tuning {
   explicit Tuning(const TuneRequest& request)
       : request_(request),
         limits_(request.options, request.spent_seconds, request.spent_trials),
+        ranker_(request.options.seed),
         tasks_(make_tasks(*request.graph, request.groups, request.initial)) {
     double weights = 0;
     for (const graph::Value& value : request.graph->values) {
@@ -222,22 +225,24 @@ class Tuning {
     const jit::GroupDecision& initial = state.initial.decision;
     const jit::GroupDecision& start =
         initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
-    state.evolution = std::make_unique<Evolution>(
-        make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task)), initial, seed);
-    state.report.space = state.evolution->size();
+    state.search = std::make_unique<TaskSearch>(
+        make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task),
+                    {.layouts = request_.options.search == Search::joint}),
+        initial, proposers(), seed);
+    state.report.space = state.search->size();
     state.measurer = std::make_unique<Measurer>(
         task, state.initial, prefix(number),
         MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed});
     for (const std::string& provider : request_.providers) {
       for (const jit::GroupDecision& decision :
            jit::provider_candidates(provider, *task.computation, request_.team.threads())) {
-        state.evolution->suggest(decision);
+        state.search->suggest(decision);
       }
     }
     const auto record = request_.records.find(task.key);
     if (record == request_.records.end()) return;
     try {
-      state.evolution->suggest(jit::with_names(jit::parse_decision(record->second.decision), *task.computation));
+      state.search->suggest(jit::with_names(jit::parse_decision(record->second.decision), *task.computation));
     } catch (const Error& error) {
       base::log(base::LogLevel::warning, "record of group '" + task.name + "': " + error.what());
     }
@@ -250,14 +255,16 @@ class Tuning {
       begin(number);
       const bool first = !state.measured();
       const size_t count = std::min<size_t>(first ? kFirstBatch : kBatch, static_cast<size_t>(limits_.trials_left()));
-      const std::vector<jit::GroupDecision> proposal = state.evolution->propose(count);
+      if (joint_stage_is_over()) state.search->end_joint_stage();
+      const std::vector<jit::GroupDecision> proposal = state.search->propose(count, ranker_);
       if (proposal.empty()) {
         state.progress.done = true;
         return;
       }
       const double before = state.measurer->incumbent_ms();
       const std::vector<Outcome> outcomes = state.measurer->measure(proposal, [this] { return over(); });
-      state.evolution->report(outcomes);
+      ranker_.learn(tasks_[number].key, state.search->report(outcomes));
+      state.search->learn_from_model(ranker_);
       count_trials(number, proposal, outcomes);
       if (!state.measured()) return;
       learn(state, first ? state.measurer->initial_ms() : before);
@@ -267,6 +274,24 @@ class Tuning {
       base::log(base::LogLevel::warning, "group '" + tasks_[number].name + "' is not tuned: " + error.what());
       state.progress.done = true;
     }
+  }
+
+  MakeProposer proposers() const {
+    const std::string& name = request_.options.proposer;
+    return [name = name.empty() ? kProposer : name](const std::vector<Knob>& layouts, uint64_t seed) {
+      return make_proposer(name, layouts, seed);
+    };
+  }
+
+  bool joint_stage_is_over() const {
+    const TuningOptions& options = request_.options;
+    double used = 0;
+    if (std::isfinite(limits_.budget_s())) used = limits_.seconds() / limits_.budget_s();
+    if (options.max_trials > 0) {
+      const auto left = static_cast<double>(limits_.trials_left());
+      used = std::max(used, 1 - left / static_cast<double>(result_.trials + limits_.trials_left()));
+    }
+    return used > kJointShare;
   }
 
   void count_trials(size_t number, const std::vector<jit::GroupDecision>& proposal,
@@ -377,6 +402,7 @@ class Tuning {
         state.report.best_ms = changed[t] ? state.measurer->incumbent_ms() : state.report.initial_ms;
       }
       state.report.decision = jit::to_string(chosen.decision);
+      if (state.search) state.report.layouts = state.search->tallies();
       publish_task(tasks_[t], chosen, state.report);
       result_.tasks.push_back(state.report);
     }
@@ -401,6 +427,7 @@ class Tuning {
 
   const TuneRequest& request_;
   Limits limits_;
+  Ranker ranker_;
   const std::vector<Task> tasks_;
   std::vector<TaskState> states_;
   std::unique_ptr<PlanRunner> before_;  // the plan that would be used without tuning; null if it can't be run
@@ -425,6 +452,19 @@ std::string to_string(const TuneResult& result) {
     std::snprintf(line, sizeof line, "%4d x %8.4f ms -> %8.4f ms  %5lld trials of %.0f  ", task.groups, task.initial_ms,
                   task.best_ms, static_cast<long long>(task.trials), task.space);
     text += line + task.name + " " + task.ops + "\n";
+  }
+  std::map<std::string, Tally> layouts;
+  for (const TaskReport& task : result.tasks) {
+    for (const auto& [what, tally] : task.layouts) {
+      layouts[what].proposed += tally.proposed;
+      layouts[what].measured += tally.measured;
+      layouts[what].won += tally.won;
+    }
+  }
+  for (const auto& [what, tally] : layouts) {
+    text += what + (what == "layouts" ? " other than the untuned ones: " : ": ") + std::to_string(tally.proposed) +
+            " candidates proposed, " + std::to_string(tally.measured) + " measured, " + std::to_string(tally.won) +
+            " became the best\n";
   }
   for (const auto& [reason, count] : result.rejected) text += std::to_string(count) + " rejected: " + reason + "\n";
   std::snprintf(line, sizeof line, "%lld trials in %.1f s; whole plan %.3f ms -> %.3f ms\n",

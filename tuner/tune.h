@@ -16,6 +16,7 @@
 #include "runtime/graph/layouts.h"
 #include "runtime/plan/build.h"
 #include "runtime/plan/weights.h"
+#include "tuner/search/task_search.h"
 
 namespace altrt::tuner {
 
@@ -64,6 +65,7 @@ struct TaskReport {
   int64_t trials = 0;
   double initial_ms = 0, best_ms = 0;  // 0: not reached within the budget
   std::string decision;
+  std::map<std::string, Tally> layouts;  // TaskSearch::tallies
 };
 
 struct TuneResult {

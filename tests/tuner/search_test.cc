@@ -4,7 +4,7 @@
 #include <set>
 
 #include "groups.h"
-#include "tuner/search/evolution.h"
+#include "tuner/search/task_search.h"
 #include "tuner/search/scheduler.h"
 #include "tuner/tune.h"
 
@@ -12,24 +12,25 @@ namespace altrt::tuner {
 namespace {
 
 std::vector<std::string> proposals(const Task& task, const jit::Target& target, uint64_t seed) {
-  Evolution evolution(make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)),
-                      task.initial, seed);
+  TaskSearch search(make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)),
+                    task.initial, make_evolutionary_proposer, seed);
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
   std::vector<std::string> texts;
   for (int batch = 0; batch < 4; ++batch) {
     std::vector<Outcome> outcomes;
-    for (const jit::GroupDecision& decision : evolution.propose(12)) {
+    for (const jit::GroupDecision& decision : search.propose(12, no_opinion)) {
       texts.push_back(jit::to_string(decision));
       Outcome outcome;
       outcome.measured = true;
       outcome.ms = 1 + static_cast<double>(jit::hash(decision) % 100);
       outcomes.push_back(outcome);
     }
-    evolution.report(outcomes);
+    search.report(outcomes);
   }
   return texts;
 }
 
-TEST(Evolution, ProposalsAreDistinctAndDependOnTheSeedOnly) {
+TEST(TaskSearch, ProposalsAreDistinctAndDependOnTheSeedOnly) {
   const jit::Target target = jit::host_target();
   const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
   const std::vector<std::string> first = proposals(groups.tasks[0], target, 1);
@@ -39,7 +40,7 @@ TEST(Evolution, ProposalsAreDistinctAndDependOnTheSeedOnly) {
   EXPECT_EQ(first.size(), 48u);
 }
 
-TEST(Evolution, EndsWhenTheSpaceIsExhausted) {
+TEST(TaskSearch, EndsWhenTheSpaceIsExhausted) {
   const jit::Target target = jit::host_target();
   const Groups groups(softmax_model(), target);
   EXPECT_LT(proposals(groups.tasks[0], target, 1).size(), 12u);
