@@ -21,10 +21,11 @@ namespace altrt::tuner {
 namespace {
 
 constexpr size_t kFirstBatch = 8, kBatch = 16;
-constexpr double kInitialShare = 0.05;  // of the budget, for timing the untuned plan
-constexpr double kJointShare = 0.4;     // of the budget, for layouts and loops together
+constexpr double kInitialShare = 0.05;         // of the budget, for timing the untuned plan
+constexpr double kJointShare = 0.4;            // of the budget, for layouts and loops together
 const char* const kProposer = "evolutionary";  // where the options name none
 constexpr int kMostComparisons = 3;
+constexpr size_t kSimilar = 3;                                      // groups whose choices a search begins with
 constexpr double kMostSlowdown = 1.01, kMostSlowdownOfTask = 1.02;  // that a comparison can't tell from noise
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
@@ -239,6 +240,9 @@ class Tuning {
         state.search->suggest(decision);
       }
     }
+    for (const Choice& choice : most_similar(choices_of(task.ops), static_cast<double>(task.flops), kSimilar)) {
+      state.search->suggest(choice);
+    }
     const auto record = request_.records.find(task.key);
     if (record == request_.records.end()) return;
     try {
@@ -274,6 +278,26 @@ class Tuning {
       base::log(base::LogLevel::warning, "group '" + tasks_[number].name + "' is not tuned: " + error.what());
       state.progress.done = true;
     }
+  }
+
+  // What groups of the same operators ended with, in this tuning and in earlier ones.
+  std::vector<Choice> choices_of(const std::string& ops) const {
+    std::vector<Choice> choices;
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      if (tasks_[t].ops != ops || !states_[t].search) continue;
+      Choice choice = states_[t].search->best_choice();
+      choice.flops = static_cast<double>(tasks_[t].flops);
+      if (!choice.algorithm.empty()) choices.push_back(std::move(choice));
+    }
+    for (const auto& [key, record] : request_.records) {
+      if (record.ops != ops || record.choice.empty()) continue;
+      try {
+        choices.push_back(parse_choice(record.choice));
+      } catch (const Error& error) {
+        base::log(base::LogLevel::warning, "record of '" + ops + "': " + error.what());
+      }
+    }
+    return choices;
   }
 
   MakeProposer proposers() const {
@@ -403,12 +427,14 @@ class Tuning {
       }
       state.report.decision = jit::to_string(chosen.decision);
       if (state.search) state.report.layouts = state.search->tallies();
-      publish_task(tasks_[t], chosen, state.report);
+      Choice choice = state.search ? state.search->best_choice() : Choice{};
+      choice.flops = static_cast<double>(tasks_[t].flops);
+      publish_task(tasks_[t], chosen, state.report, choice);
       result_.tasks.push_back(state.report);
     }
   }
 
-  void publish_task(const Task& task, const Candidate& chosen, const TaskReport& report) {
+  void publish_task(const Task& task, const Candidate& chosen, const TaskReport& report, const Choice& choice) {
     const jit::GroupDecision nameless = jit::canonical(chosen.decision, *task.computation);
     for (const int g : task.groups) {
       const auto number = static_cast<size_t>(g);
@@ -422,6 +448,7 @@ class Tuning {
     record.decision = jit::to_string(nameless);
     record.ms = report.best_ms;
     record.ops = task.ops;
+    if (!choice.algorithm.empty()) record.choice = to_string(choice);
     record.trials += report.trials;
   }
 

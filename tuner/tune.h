@@ -25,7 +25,8 @@ struct TaskRecord {
   std::string decision;  // jit::to_string of the canonical decision
   double ms = 0;
   int64_t trials = 0;
-  std::string ops;  // for people
+  std::string ops;     // "Conv+Add+Relu"
+  std::string choice;  // to_string(Choice): a start for similar groups; may be empty
 };
 /// One trial that has ended.
 struct TrialReport {

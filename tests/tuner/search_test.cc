@@ -4,8 +4,8 @@
 #include <set>
 
 #include "groups.h"
-#include "tuner/search/task_search.h"
 #include "tuner/search/scheduler.h"
+#include "tuner/search/task_search.h"
 #include "tuner/tune.h"
 
 namespace altrt::tuner {
@@ -44,6 +44,72 @@ TEST(TaskSearch, EndsWhenTheSpaceIsExhausted) {
   const jit::Target target = jit::host_target();
   const Groups groups(softmax_model(), target);
   EXPECT_LT(proposals(groups.tasks[0], target, 1).size(), 12u);
+}
+
+TEST(Choices, AreReadBack) {
+  Choice choice{"winograd4", 1e9, {{"output_block", 16}}, {{"blocks", 2}, {"unroll", 4}}};
+  EXPECT_EQ(parse_choice(to_string(choice)), choice);
+  choice = {"direct", 12, {}, {}};
+  EXPECT_EQ(parse_choice(to_string(choice)), choice);
+  for (const char* text : {"", "direct", "direct layout a", "direct layout a=b", "direct layout =1",
+                           "direct x=1 layout", "direct layout a=1 loops b=99999999999999999999"}) {
+    EXPECT_THROW(parse_choice(text), Error) << text;
+  }
+}
+
+TEST(Choices, MostSimilarFirstAndEachOnce) {
+  const std::vector<Choice> choices{{"direct", 8, {}, {}}, {"winograd2", 100, {}, {}}, {"direct", 90, {}, {}}};
+  const std::vector<Choice> found = most_similar(choices, 95, 5);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].algorithm, "winograd2");
+  EXPECT_EQ(found[1].flops, 90);
+  EXPECT_EQ(most_similar(choices, 1, 1)[0].flops, 8);
+}
+
+TEST(TaskSearch, BeginsWithWhatDidWellForASimilarGroup) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
+  const Task& task = groups.tasks[0];
+  const auto spaces = [&] {
+    return make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation));
+  };
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
+  for (const auto& layouts : spaces()) {
+    const auto loops = layouts->loops(layouts->start());
+    const Point point = loops->seeds().back();
+    TaskSearch search(spaces(), task.initial, make_evolutionary_proposer, 1);
+    search.suggest(Choice{layouts->algorithm(), 0, layouts->values(layouts->start()), loops->values(point)});
+    const std::vector<jit::GroupDecision> first = search.propose(spaces().size(), no_opinion);
+    EXPECT_EQ(std::count(first.begin(), first.end(), loops->decide(point)), 1) << layouts->algorithm();
+  }
+}
+
+TEST(TaskSearch, TriesLayoutsInTheJointStageOnly) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
+  const Task& task = groups.tasks[0];
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
+  for (const bool joint : {true, false}) {
+    TaskSearch search(make_spaces(*task.computation, task.initial, target, {"direct"}), task.initial,
+                      make_evolutionary_proposer, 3);
+    if (!joint) search.end_joint_stage();
+    double ms = 10;
+    for (int batch = 0; batch < 6; ++batch) {
+      std::vector<Outcome> outcomes(search.propose(8, no_opinion).size());
+      for (Outcome& outcome : outcomes) outcome.measured = true, outcome.ms = ms -= 0.01;
+      if (!outcomes.empty()) outcomes.back().is_best = true;
+      EXPECT_EQ(search.report(outcomes).size(), outcomes.size());
+    }
+    if (!joint) {
+      EXPECT_TRUE(search.tallies().empty());
+      continue;
+    }
+    const Tally& layouts = search.tallies().at("layouts");
+    EXPECT_GT(layouts.proposed, 0);
+    EXPECT_EQ(layouts.proposed, layouts.measured);
+    EXPECT_GT(layouts.won, 0);
+    EXPECT_FALSE(search.best_choice().algorithm.empty());
+  }
 }
 
 TEST(Scheduler, BudgetGoesWhereTheNetworkGains) {

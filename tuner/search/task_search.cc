@@ -9,13 +9,13 @@
 namespace altrt::tuner {
 namespace {
 
-constexpr int kRounds = 2;              // of loop search in a new layout
-constexpr double kPromising = 1.25;     // times the best: worth another round
-constexpr double kHopeless = 1.6;       // times the best: an algorithm that gets no more layouts
+constexpr int kRounds = 2;           // of loop search in a new layout
+constexpr double kPromising = 1.25;  // times the best: worth another round
+constexpr double kHopeless = 1.6;    // times the best: an algorithm that gets no more layouts
 constexpr int kLayoutAttempts = 24;
 constexpr size_t kBestLayouts = 3;
-constexpr size_t kPredicted = 24;       // layouts that a proposer learns of from the model at a time
-constexpr size_t kPredictedSeeds = 4;   // loops of each
+constexpr size_t kPredicted = 24;      // layouts that a proposer learns of from the model at a time
+constexpr size_t kPredictedSeeds = 4;  // loops of each
 
 }  // namespace
 
@@ -45,7 +45,8 @@ TaskSearch::TaskSearch(std::vector<std::unique_ptr<LayoutSpace>> spaces, const j
   for (size_t s = 0; s < spaces.size(); ++s) {
     auto space = std::make_unique<Space>();
     space->layouts = std::move(spaces[s]);
-    if (space->layouts->size() > 1 && make_proposer) space->proposer = make_proposer(space->layouts->knobs(), random_());
+    if (space->layouts->size() > 1 && make_proposer)
+      space->proposer = make_proposer(space->layouts->knobs(), random_());
     joint_ |= space->proposer != nullptr;
     spaces_.push_back(std::move(space));
     add_trial(s, spaces_.back()->layouts->start());
@@ -56,9 +57,9 @@ TaskSearch::Trial* TaskSearch::add_trial(size_t space, const Point& layout) {
   Space& s = *spaces_[space];
   s.tried.insert(layout);
   const bool start = layout == s.layouts->start();
-  trials_.push_back(std::unique_ptr<Trial>(new Trial{
-      space, layout, LoopSearch(s.layouts->loops(layout), random_()),
-      start ? std::vector<std::string>() : s.layouts->primitives(layout), start, start ? kRounds : 0, start}));
+  trials_.push_back(std::unique_ptr<Trial>(new Trial{space, layout, LoopSearch(s.layouts->loops(layout), random_()),
+                                                     start ? std::vector<std::string>() : s.layouts->primitives(layout),
+                                                     start, start ? kRounds : 0, start}));
   return trials_.back().get();
 }
 
@@ -71,6 +72,32 @@ double TaskSearch::size() const {
 }
 
 void TaskSearch::suggest(const jit::GroupDecision& decision) { suggestions_.push_back(decision); }
+
+void TaskSearch::suggest(const Choice& choice) {
+  for (size_t s = 0; s < spaces_.size(); ++s) {
+    const LayoutSpace& layouts = *spaces_[s]->layouts;
+    if (layouts.algorithm() != choice.algorithm) continue;
+    const Point layout = spaces_[s]->proposer ? layouts.nearest(choice.layout) : layouts.start();
+    try {
+      if (!layouts.plausible(layout)) return;
+      Trial* trial = nullptr;
+      for (const auto& known : trials_) {
+        if (known->space == s && known->layout == layout) trial = known.get();
+      }
+      if (!trial) trial = add_trial(s, layout);
+      trial->loops.suggest(choice.loops);
+    } catch (const Error&) {  // the template refuses the layouts here
+    }
+    return;
+  }
+}
+
+Choice TaskSearch::best_choice() const {
+  const std::vector<Trial*> order = by_time();
+  if (order.empty() || order[0]->loops.measured() == 0) return {};
+  const LayoutSpace& layouts = *spaces_[order[0]->space]->layouts;
+  return {layouts.algorithm(), 0, layouts.values(order[0]->layout), order[0]->loops.best(1)[0]};
+}
 
 double TaskSearch::best_ms() const {
   double best = std::numeric_limits<double>::infinity();

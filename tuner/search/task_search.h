@@ -13,6 +13,7 @@
 
 #include "tuner/cost/ranker.h"
 #include "tuner/measure/measurer.h"
+#include "tuner/search/choice.h"
 #include "tuner/search/loop_search.h"
 #include "tuner/search/proposer.h"
 
@@ -36,6 +37,10 @@ class TaskSearch {
 
   /// A decision to propose first (from a record, of another provider).
   void suggest(const jit::GroupDecision& decision);
+  /// The nearest point next: what did well for a similar group. Nothing where no space fits.
+  void suggest(const Choice& choice);
+  /// The best measured point; an empty algorithm without one. Its flops are not set.
+  Choice best_choice() const;
   /// Up to `count` decisions that were never proposed before. Fewer when the spaces are nearly exhausted.
   std::vector<jit::GroupDecision> propose(size_t count, Ranking ranking);
   /// Outcomes of the last proposal, in its order; what was cut off with the reason "stopped" may be proposed no more.

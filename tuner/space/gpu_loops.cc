@@ -49,10 +49,10 @@ class GpuLoops final : public LoopSpace {
     std::vector<Point> points;
     const auto add = [&](const jit::GpuTile& t) {
       points.push_back(nearest({{"rows", t.rows},
-                                   {"columns", t.columns},
-                                   {"thread_rows", t.thread_rows},
-                                   {"thread_columns", t.thread_columns},
-                                   {"depth", t.depth}}));
+                                {"columns", t.columns},
+                                {"thread_rows", t.thread_rows},
+                                {"thread_columns", t.thread_columns},
+                                {"depth", t.depth}}));
     };
     add({128, 128, 8, 8, 8});
     add({128, 64, 8, 4, 8});

@@ -35,7 +35,7 @@ std::optional<Layout> with_channel_block(const Layout& layout, const std::vector
     --first_border;
   }
   const std::vector<jit::LayoutStep> borders(layout.steps.begin() + static_cast<std::ptrdiff_t>(first_border),
-                                        layout.steps.end());
+                                             layout.steps.end());
   if (!(image_layout(shape, jit::channel_block(layout), borders) == layout)) return std::nullopt;
   return image_layout(shape, block, borders);
 }

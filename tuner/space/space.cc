@@ -191,12 +191,18 @@ void describe_tasks(int64_t tasks, Features& features) {
 std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit::GroupDecision& initial,
                                            const jit::Target& target) {
   switch (kind_of(c, jit::apply_algorithm(c, initial.algorithm), initial, target)) {
-    case Kind::gpu: return gpu_loops(c, initial, target);
-    case Kind::conv: return conv_loops(c, initial, target);
-    case Kind::window: return window_loops(c, initial, target);
-    case Kind::matmul: return matmul_loops(c, initial, target);
-    case Kind::winograd: return winograd_loops(c, initial, target);
-    case Kind::generic: break;
+    case Kind::gpu:
+      return gpu_loops(c, initial, target);
+    case Kind::conv:
+      return conv_loops(c, initial, target);
+    case Kind::window:
+      return window_loops(c, initial, target);
+    case Kind::matmul:
+      return matmul_loops(c, initial, target);
+    case Kind::winograd:
+      return winograd_loops(c, initial, target);
+    case Kind::generic:
+      break;
   }
   return generic_loops(c, initial, target);
 }

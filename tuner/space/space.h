@@ -43,7 +43,8 @@ class LoopSpace : public Knobs {
 /// The layouts of a group by one algorithm. This one knows a single layout; kinds of groups add knobs.
 class LayoutSpace : public Knobs {
  public:
-  /// Round `initial`, which must be a decision for `c`. Both and `target` are copied but for `c`, which must outlive it.
+  /// Round `initial`, which must be a decision for `c`. Both and `target` are copied but for `c`, which must outlive
+  /// it.
   LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target);
 
   const std::string& algorithm() const { return initial_.algorithm; }

@@ -44,8 +44,7 @@ class WindowLoops final : public LoopSpace {
     for (size_t d = 2; d + 1 < shape.size(); ++d) tasks *= shape[d].bound;
     describe_tasks(tasks, features);
     const int64_t tiles = jit::ceil_div(shape.back().bound, width);
-    features.set(Feature::tail_waste,
-                 static_cast<double>(tiles * width) / static_cast<double>(shape.back().bound) - 1);
+    features.set(Feature::tail_waste, static_cast<double>(tiles * width) / static_cast<double>(shape.back().bound) - 1);
   }
 
   jit::GroupDecision make(const Point& point) const override {
