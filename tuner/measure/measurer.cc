@@ -213,6 +213,7 @@ void Measurer::record(const std::vector<Runner*>& runners, std::vector<Outcome>&
   for (const Runner* runner : runners) {
     outcomes[runner->number].measured = true;
     outcomes[runner->number].ms = time_of(*runner) * scale;
+    outcomes[runner->number].kernels_ms = estimate(runner->times) * scale;
   }
 }
 
@@ -226,6 +227,7 @@ std::vector<Measurer::Runner*> Measurer::contenders(std::vector<Runner>& runners
     }
     outcomes[runner.number].measured = true;
     outcomes[runner.number].ms = runner.first_ms + runner.conversions;
+    outcomes[runner.number].kernels_ms = runner.first_ms;
   }
   return contenders;
 }

@@ -15,8 +15,9 @@ namespace altrt::tuner {
 
 struct Outcome {
   bool measured = false;
-  std::string reason;  // why there is no time
-  double ms = 0;       // on the scale of the first incumbent's time: drift is divided out
+  std::string reason;     // why there is no time
+  double ms = 0;          // on the scale of the first incumbent's time: drift is divided out
+  double kernels_ms = 0;  // of that, without conversions at the group's border
   bool is_best = false;
 };
 
