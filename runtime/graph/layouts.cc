@@ -6,6 +6,7 @@
 
 #include "jit/compile/stage_loops.h"
 #include "jit/compile/templates.h"
+#include "runtime/graph/image_layout.h"
 
 namespace altrt::graph {
 
@@ -17,32 +18,6 @@ using jit::Layout;
 using jit::Role;
 
 constexpr int64_t kBlock = 16;  // channels a block: one AVX-512 or two AVX2 vectors of f32
-
-/// The layout of one value: channels in blocks, spatial dimensions with a border of zeros.
-struct ImageLayout {
-  int64_t block = 1;
-  std::vector<int64_t> lo, hi;  // per spatial dimension; empty = no border
-
-  Layout make(const Shape& shape) const {
-    Layout layout;
-    const int spatial = static_cast<int>(shape.size()) - 2;
-    if (block > 1) {
-      const int64_t rest = jit::round_up_to(shape[1], block) - shape[1];
-      if (rest) layout.pad(1, 0, rest, std::nullopt);
-      layout.split(1, {0, block});
-      std::vector<int64_t> order{0, 1};
-      for (int i = 0; i < spatial; ++i) order.push_back(i + 3);
-      order.push_back(2);
-      layout.reorder(order);
-    }
-    for (size_t i = 0; i < lo.size(); ++i) {
-      if (lo[i] || hi[i]) layout.pad(static_cast<int>(i) + 2, lo[i], hi[i], 0.0);
-    }
-    return layout;
-  }
-};
-
-bool is_image(const Shape& shape) { return shape.size() >= 3 && shape.size() <= 5; }
 
 int64_t power_of_two_divisor(int64_t n) {
   int64_t block = 1;
