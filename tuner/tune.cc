@@ -13,8 +13,9 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "tuner/finish.h"
 #include "tuner/limits.h"
-#include "tuner/search/scheduler.h"
+#include "tuner/state.h"
 #include "tuner/whole_plan.h"
 
 namespace altrt::tuner {
@@ -24,9 +25,7 @@ constexpr size_t kFirstBatch = 8, kBatch = 16;
 constexpr double kInitialShare = 0.05;         // of the budget, for timing the untuned plan
 constexpr double kJointShare = 0.4;            // of the budget, for layouts and loops together
 const char* const kProposer = "evolutionary";  // where the options name none
-constexpr int kMostComparisons = 3;
-constexpr size_t kSimilar = 3;                                      // groups whose choices a search begins with
-constexpr double kMostSlowdown = 1.01, kMostSlowdownOfTask = 1.02;  // that a comparison can't tell from noise
+constexpr size_t kSimilar = 3;                 // groups whose choices a search begins with
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
 std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
@@ -57,16 +56,6 @@ std::string reason_class(const std::string& reason) {
   }
   return text.substr(0, 100);
 }
-
-struct TaskState {
-  Candidate initial;
-  std::unique_ptr<TaskSearch> search;
-  std::unique_ptr<Measurer> measurer;
-  Progress progress;
-  TaskReport report;
-
-  bool measured() const { return measurer && measurer->initial_ms() > 0; }
-};
 
 class Tuning {
  public:
@@ -164,10 +153,13 @@ class Tuning {
 
   static std::string prefix(size_t task) { return "altrt_t" + std::to_string(task) + "_"; }
 
-  std::vector<const Candidate*> initial_choice() const {
-    std::vector<const Candidate*> choice;
-    for (const TaskState& state : states_) choice.push_back(&state.initial);
-    return choice;
+  Selection initial_selection() const {
+    Selection selection(request_.groups.size());
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      const auto candidate = std::make_shared<const Candidate>(states_[t].initial);
+      for (const int g : tasks_[t].groups) selection[static_cast<size_t>(g)] = {tasks_[t].computation, candidate};
+    }
+    return selection;
   }
 
   // Times the plan that would be used without tuning: where the time goes, and what a comparison costs.
@@ -175,7 +167,7 @@ class Tuning {
     phase_ = "untuned plan";
     try {
       const base::Stopwatch watch;
-      before_ = std::make_unique<PlanRunner>(build_plan(request_, tasks_, initial_choice()), request_.team);
+      before_ = std::make_unique<PlanRunner>(build_plan(request_, initial_selection()), request_.team);
       packing_s_ = watch.seconds();
       const double most_s = std::min(1.0, limits_.budget_s() * kInitialShare);
       do {
@@ -194,7 +186,7 @@ class Tuning {
     }
   }
 
-  bool is_changed(size_t t) const { return !(best(t).decision == states_[t].initial.decision); }
+  bool is_changed(size_t t) const { return !(states_[t].best().decision == states_[t].initial.decision); }
 
   // Time for the comparison of whole plans, once there is something to compare: another one is packed, and both run a
   // few times.
@@ -329,6 +321,7 @@ class Tuning {
         request_.on_trial({task.key, jit::to_string(jit::canonical(proposal[i], *task.computation)),
                            outcome.measured ? outcome.ms : 0, outcome.reason, limits_.seconds()});
       }
+      if (outcome.measured) state.ways.add(*tasks_[number].computation, proposal[i], outcome.kernels_ms);
       if (!outcome.reason.empty()) ++result_.rejected[reason_class(outcome.reason)];
       ++state.report.trials;
       ++result_.trials;
@@ -349,107 +342,13 @@ class Tuning {
     }
   }
 
-  const Candidate& best(size_t t) const {
-    return states_[t].measurer ? states_[t].measurer->incumbent_candidate() : states_[t].initial;
-  }
-
   void finish() {
     phase_ = "whole plan";
     current_ = -1;
     limits_.keep_back(0);
-    std::vector<bool> changed(tasks_.size(), false);
-    bool any = false;
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      changed[t] = is_changed(t);
-      any |= changed[t];
-    }
-    // Cut short, the races of single groups have to do.
-    if (any && before_ && !over() && limits_.seconds_left() > packing_s_) {
-      try {
-        confirm(changed);
-      } catch (const Error& error) {
-        base::log(base::LogLevel::warning, std::string("tuning: plans were not compared: ") + error.what());
-      }
-    }
-    publish(changed);
-  }
-
-  // Times the plan of the best decisions against the one before tuning; takes back what is slower in its place.
-  void confirm(std::vector<bool>& changed) {
-    for (int attempt = 0; attempt < kMostComparisons; ++attempt) {
-      std::vector<const Candidate*> choice = initial_choice();
-      for (size_t t = 0; t < tasks_.size(); ++t) {
-        if (changed[t]) choice[t] = &best(t);
-      }
-      PlanRunner after(build_plan(request_, tasks_, choice), request_.team);
-      const double left = std::isfinite(limits_.seconds_left()) ? std::max(0.0, limits_.seconds_left()) : 5.0;
-      alternate(*before_, after, std::min(left / 2, 3.0), [this] { return over(); });
-      result_.plan = after.plan();
-      result_.initial_ms = before_->ms();
-      result_.tuned_ms = after.ms();
-      const bool reverted = revert_slower(after, changed);
-      const bool again = reverted && attempt + 1 < kMostComparisons && !over() &&
-                         limits_.seconds_left() > packing_s_ / 2 + 9e-3 * result_.initial_ms;
-      if (again) continue;
-      if (reverted || result_.tuned_ms <= result_.initial_ms * kMostSlowdown) return;
-      base::log(base::LogLevel::info, "tuning: the new plan takes " + std::to_string(result_.tuned_ms) +
-                                          " ms against " + std::to_string(result_.initial_ms) + " and is dropped");
-      std::fill(changed.begin(), changed.end(), false);
-      result_.tuned_ms = result_.initial_ms;
-      return;
-    }
-  }
-
-  // True if anything was taken back.
-  bool revert_slower(const PlanRunner& after, std::vector<bool>& changed) const {
-    const std::vector<double> old_ms = before_->group_ms(), new_ms = after.group_ms();
-    bool reverted = false;
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      double old_sum = 0, new_sum = 0;
-      for (const int g : tasks_[t].groups) {
-        old_sum += old_ms[static_cast<size_t>(g)];
-        new_sum += new_ms[static_cast<size_t>(g)];
-      }
-      if (!changed[t] || new_sum <= old_sum * kMostSlowdownOfTask) continue;
-      changed[t] = false;
-      reverted = true;
-    }
-    return reverted;
-  }
-
-  void publish(const std::vector<bool>& changed) {
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      TaskState& state = states_[t];
-      const Candidate& chosen = changed[t] ? best(t) : state.initial;
-      if (state.measured()) {
-        state.report.initial_ms = state.measurer->initial_ms();
-        state.report.best_ms = changed[t] ? state.measurer->incumbent_ms() : state.report.initial_ms;
-      }
-      state.report.decision = jit::to_string(chosen.decision);
-      if (state.search) state.report.layouts = state.search->tallies();
-      Choice choice = state.search ? state.search->best_choice() : Choice{};
-      choice.flops = static_cast<double>(tasks_[t].flops);
-      publish_task(tasks_[t], chosen, state.report, choice);
-      result_.tasks.push_back(state.report);
-    }
-  }
-
-  void publish_task(const Task& task, const Candidate& chosen, const TaskReport& report, const Choice& choice) {
-    const jit::GroupDecision nameless = jit::canonical(chosen.decision, *task.computation);
-    for (const int g : task.groups) {
-      const auto number = static_cast<size_t>(g);
-      result_.decisions[number] = jit::with_names(nameless, request_.groups[number].computation);
-      result_.code[number] = {task.computation, chosen.group, chosen.loaded};
-      result_.before_ms[number] = report.initial_ms;
-      result_.after_ms[number] = report.best_ms;
-    }
-    if (report.best_ms <= 0) return;
-    TaskRecord& record = result_.records[task.key];
-    record.decision = jit::to_string(nameless);
-    record.ms = report.best_ms;
-    record.ops = task.ops;
-    if (!choice.algorithm.empty()) record.choice = to_string(choice);
-    record.trials += report.trials;
+    Finish(
+        request_, tasks_, states_, limits_, [this] { return over(); }, before_.get(), packing_s_)
+        .into(result_);
   }
 
   const TuneRequest& request_;

@@ -30,18 +30,15 @@ struct MeasurerOptions {
   uint64_t seed = 0;
 };
 
-/// The cost of conversions that a decision's layouts cause at the border of its group, each timed once (on a device:
-/// estimated).
-class Conversions {
+/// What conversions between layouts take, each timed once (on a device: estimated). One thread at a time.
+class ConversionTimes {
  public:
-  Conversions(const Task& task, const MeasurerOptions& options) : task_(task), options_(options) {}
-  double ms(const jit::GroupDecision& decision);
+  ConversionTimes(base::Team& team, bool on_device) : team_(team), on_device_(on_device) {}
+  double ms(DataType type, const std::vector<int64_t>& shape, const jit::Layout& from, const jit::Layout& to);
 
  private:
-  double measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to);
-
-  const Task& task_;
-  const MeasurerOptions options_;
+  base::Team& team_;
+  const bool on_device_;
   std::map<std::string, double> known_;
 };
 
@@ -64,6 +61,8 @@ class Measurer {
   const Candidate& incumbent_candidate() const { return incumbent_; }
   const Candidate& initial_candidate() const { return initial_; }
   double incumbent_ms() const { return incumbent_ms_; }
+  /// Of that, without conversions at the group's border.
+  double incumbent_kernels_ms() const { return incumbent_ms_ - incumbent_runner_.conversions; }
   /// Of the initial decision; 0 before the first call of measure().
   double initial_ms() const { return initial_ms_; }
 
@@ -91,6 +90,8 @@ class Measurer {
   /// Those that are worth a race; the others get the gate's time.
   std::vector<Runner*> contenders(std::vector<Runner>& runners, std::vector<Outcome>& outcomes) const;
   void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
+  /// Of the conversions that a decision's layouts cause at the group's border.
+  double conversions_ms(const jit::GroupDecision& decision);
   double time_once(Runner& runner);
   double time_of(const Runner& runner) const;
 
@@ -102,7 +103,7 @@ class Measurer {
   size_t compiled_ = 0;  // candidates so far
   Bench bench_;
   Gate gate_;
-  Conversions conversions_;
+  ConversionTimes conversions_;
   Candidate incumbent_, initial_;
   Runner incumbent_runner_;
   bool started_ = false;
