@@ -10,11 +10,11 @@
 namespace altrt::tuner {
 
 std::unique_ptr<LoopSpace> conv_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                      const jit::Target& target);
+                                      const jit::Target& target, const SpaceOptions& options);
 std::unique_ptr<LoopSpace> window_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                        const jit::Target& target);
+                                        const jit::Target& target, const SpaceOptions& options);
 std::unique_ptr<LoopSpace> matmul_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                        const jit::Target& target);
+                                        const jit::Target& target, const SpaceOptions& options);
 std::unique_ptr<LoopSpace> winograd_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                           const jit::Target& target);
 std::unique_ptr<LoopSpace> gpu_loops(const jit::Computation& c, const jit::GroupDecision& initial,
@@ -24,10 +24,10 @@ std::unique_ptr<LoopSpace> generic_loops(const jit::Computation& c, const jit::G
 
 /// Convolutions of all kinds with channels in blocks.
 std::unique_ptr<LayoutSpace> image_layouts(const jit::Computation& c, const jit::GroupDecision& initial,
-                                           const jit::Target& target);
+                                           const jit::Target& target, const SpaceOptions& options);
 /// Matrix products.
 std::unique_ptr<LayoutSpace> matmul_layouts(const jit::Computation& c, const jit::GroupDecision& initial,
-                                            const jit::Target& target);
+                                            const jit::Target& target, const SpaceOptions& options);
 
 /// Multiples of one that fit under `limit`, small ones densely.
 std::vector<int64_t> counts_up_to(int64_t limit);

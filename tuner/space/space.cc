@@ -82,9 +82,8 @@ Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const j
   }
   const jit::Anchor& anchor = changed.anchor;
   const jit::Stage& stage = changed.stages[static_cast<size_t>(anchor.stage)];
-  const bool image =
-      stage.axes.size() >= 3 && jit::channel_block(jit::layout_of(changed, stage.outputs[0], decision.layouts)) > 1;
-  if (jit::is_row_major_matmul(changed, decision.layouts)) return Kind::matmul;
+  const bool image = stage.axes.size() >= 3 && jit::has_image_template(changed, decision.layouts);
+  if (jit::has_matmul_template(changed, decision.layouts)) return Kind::matmul;
   if (image && jit::is_dense_conv(changed)) return Kind::conv;
   const bool window = anchor.kind == jit::AnchorKind::conv || anchor.kind == jit::AnchorKind::pool;
   return image && window ? Kind::window : Kind::generic;
@@ -117,8 +116,13 @@ void LoopSpace::describe(const Point& point, Features& features) const {
   }
 }
 
-LayoutSpace::LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target)
-    : c_(c), initial_(std::move(initial)), changed_(jit::apply_algorithm(c, initial_.algorithm)), target_(target) {}
+LayoutSpace::LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target,
+                         const SpaceOptions& options)
+    : c_(c),
+      initial_(std::move(initial)),
+      changed_(jit::apply_algorithm(c, initial_.algorithm)),
+      target_(target),
+      options_(options) {}
 
 jit::Layouts LayoutSpace::layouts(const Point&) const { return initial_.layouts; }
 
@@ -138,7 +142,7 @@ jit::GroupDecision LayoutSpace::decide(const Point& point) const {
 }
 
 std::unique_ptr<LoopSpace> LayoutSpace::loops(const Point& point) const {
-  return make_loop_space(c_, decide(point), target_);
+  return make_loop_space(c_, decide(point), target_, options_);
 }
 
 std::vector<std::string> LayoutSpace::primitives(const Point& point) const {
@@ -189,16 +193,16 @@ void describe_tasks(int64_t tasks, Features& features) {
 }
 
 std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                           const jit::Target& target) {
+                                           const jit::Target& target, const SpaceOptions& options) {
   switch (kind_of(c, jit::apply_algorithm(c, initial.algorithm), initial, target)) {
     case Kind::gpu:
       return gpu_loops(c, initial, target);
     case Kind::conv:
-      return conv_loops(c, initial, target);
+      return conv_loops(c, initial, target, options);
     case Kind::window:
-      return window_loops(c, initial, target);
+      return window_loops(c, initial, target, options);
     case Kind::matmul:
-      return matmul_loops(c, initial, target);
+      return matmul_loops(c, initial, target, options);
     case Kind::winograd:
       return winograd_loops(c, initial, target);
     case Kind::generic:
@@ -211,10 +215,11 @@ std::unique_ptr<LayoutSpace> make_layout_space(const jit::Computation& c, const 
                                                const jit::Target& target, const SpaceOptions& options) {
   const Kind kind = kind_of(c, jit::apply_algorithm(c, initial.algorithm), initial, target);
   if (options.layouts) {
-    if (kind == Kind::matmul) return matmul_layouts(c, initial, target);
-    if (kind == Kind::conv || kind == Kind::window || kind == Kind::winograd) return image_layouts(c, initial, target);
+    if (kind == Kind::matmul) return matmul_layouts(c, initial, target, options);
+    if (kind == Kind::conv || kind == Kind::window || kind == Kind::winograd)
+      return image_layouts(c, initial, target, options);
   }
-  return std::make_unique<LayoutSpace>(c, initial, target);
+  return std::make_unique<LayoutSpace>(c, initial, target, options);
 }
 
 std::vector<std::unique_ptr<LayoutSpace>> make_spaces(const jit::Computation& c, const jit::GroupDecision& initial,

@@ -12,8 +12,14 @@
 
 namespace altrt::tuner {
 
-/// The loops of a group by one algorithm under fixed layouts of what its neighbours see. Constants are packed as the
-/// loops want them. Refers to the Computation, which must outlive it.
+/// How far a search may go.
+struct SpaceOptions {
+  bool layouts = true;       // layouts of the group's inputs and outputs may differ from the initial decision's
+  bool pack_weights = true;  // constants are packed as the loops want them; else they stay as the initial decision says
+};
+
+/// The loops of a group by one algorithm under fixed layouts of what its neighbours see. Refers to the Computation,
+/// which must outlive it.
 class LoopSpace : public Knobs {
  public:
   /// decide(start()) is exactly the decision that the space was made round. A point may be refused by the compiler.
@@ -45,7 +51,8 @@ class LayoutSpace : public Knobs {
  public:
   /// Round `initial`, which must be a decision for `c`. Both and `target` are copied but for `c`, which must outlive
   /// it.
-  LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target);
+  LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target,
+              const SpaceOptions& options);
 
   const std::string& algorithm() const { return initial_.algorithm; }
   /// The layouts of a point with the default loops for them; the space's initial decision at its start.
@@ -69,17 +76,12 @@ class LayoutSpace : public Knobs {
   const jit::GroupDecision initial_;
   const jit::Computation changed_;
   const jit::Target target_;
-};
-
-/// How far a search may go.
-struct SpaceOptions {
-  /// Whether layouts of the group's inputs and outputs may differ from the initial decision's.
-  bool layouts = true;
+  const SpaceOptions options_;
 };
 
 /// The loop space round `initial` (which must be one for `c` by its own algorithm).
 std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                           const jit::Target& target);
+                                           const jit::Target& target, const SpaceOptions& options = {});
 
 /// The layout space round `initial`, whose loop space is the one above at its start.
 std::unique_ptr<LayoutSpace> make_layout_space(const jit::Computation& c, const jit::GroupDecision& initial,
