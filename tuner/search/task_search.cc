@@ -22,6 +22,7 @@ constexpr size_t kPredictedSeeds = 4;  // loops of each
 struct TaskSearch::Space {
   std::unique_ptr<LayoutSpace> layouts;
   std::unique_ptr<LayoutProposer> proposer;  // null where there is nothing to choose
+  std::vector<Point> seeds;                  // what a machine model likes, best last
   std::set<Point> tried;
 };
 
@@ -48,6 +49,8 @@ TaskSearch::TaskSearch(std::vector<std::unique_ptr<LayoutSpace>> spaces, const j
     if (space->layouts->size() > 1 && make_proposer)
       space->proposer = make_proposer(space->layouts->knobs(), random_());
     joint_ |= space->proposer != nullptr;
+    space->seeds = space->layouts->seeds();
+    std::reverse(space->seeds.begin(), space->seeds.end());
     spaces_.push_back(std::move(space));
     add_trial(s, spaces_.back()->layouts->start());
   }
@@ -147,6 +150,15 @@ void TaskSearch::propose_first(size_t count, Ranking ranking, std::vector<jit::G
   }
 }
 
+// Seeds and the proposer's in turn.
+Point TaskSearch::next_layout(size_t number) {
+  Space& space = *spaces_[number];
+  if (space.seeds.empty() || space.tried.size() % 2 == 0) return space.proposer->propose();
+  Point layout = std::move(space.seeds.back());
+  space.seeds.pop_back();
+  return layout;
+}
+
 TaskSearch::Trial* TaskSearch::new_layout() {
   std::vector<size_t> open;
   for (size_t s = 0; s < spaces_.size(); ++s) {
@@ -163,7 +175,7 @@ TaskSearch::Trial* TaskSearch::new_layout() {
   for (int attempt = 0; attempt < kLayoutAttempts && !open.empty(); ++attempt) {
     const size_t number = open[random_() % open.size()];
     Space& space = *spaces_[number];
-    const Point layout = space.proposer->propose();
+    const Point layout = next_layout(number);
     if (space.tried.count(layout) || !space.layouts->plausible(layout)) continue;
     try {
       Trial* trial = add_trial(number, layout);

@@ -66,6 +66,7 @@ class TaskSearch {
   };
 
   Trial* add_trial(size_t space, const Point& layout);
+  Point next_layout(size_t space);
   /// A layout that was never tried; null if none is left.
   Trial* new_layout();
   void propose_from(Trial& trial, size_t count, Ranking ranking, std::vector<jit::GroupDecision>& proposal);
