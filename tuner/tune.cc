@@ -248,19 +248,23 @@ class Tuning {
   void step(size_t number) {
     TaskState& state = states_[number];
     try {
+      const base::Stopwatch before_proposing;
       begin(number);
       const bool first = !state.measured();
       const size_t count = std::min<size_t>(first ? kFirstBatch : kBatch, static_cast<size_t>(limits_.trials_left()));
       if (joint_stage_is_over()) state.search->end_joint_stage();
       const std::vector<jit::GroupDecision> proposal = state.search->propose(count, ranker_);
+      result_.search_seconds += before_proposing.seconds();
       if (proposal.empty()) {
         state.progress.done = true;
         return;
       }
       const double before = state.measurer->incumbent_ms();
       const std::vector<Outcome> outcomes = state.measurer->measure(proposal, [this] { return over(); });
+      const base::Stopwatch before_learning;
       ranker_.learn(tasks_[number].key, state.search->report(outcomes));
       state.search->learn_from_model(ranker_);
+      result_.search_seconds += before_learning.seconds();
       count_trials(number, proposal, outcomes);
       if (!state.measured()) return;
       learn(state, first ? state.measurer->initial_ms() : before);
@@ -393,8 +397,11 @@ std::string to_string(const TuneResult& result) {
             " became the best\n";
   }
   for (const auto& [reason, count] : result.rejected) text += std::to_string(count) + " rejected: " + reason + "\n";
-  std::snprintf(line, sizeof line, "%lld trials in %.1f s; whole plan %.3f ms -> %.3f ms\n",
-                static_cast<long long>(result.trials), result.seconds, result.initial_ms, result.tuned_ms);
+  std::snprintf(line, sizeof line,
+                "%lld trials in %.1f s, %.1f %% of it for proposing and learning; whole plan %.3f ms -> %.3f ms\n",
+                static_cast<long long>(result.trials), result.seconds,
+                result.seconds > 0 ? 100 * result.search_seconds / result.seconds : 0, result.initial_ms,
+                result.tuned_ms);
   return text + line;
 }
 

@@ -76,7 +76,7 @@ struct TuneResult {
   std::vector<double> before_ms, after_ms;  // per group, as measured alone; 0 = not measured
   std::vector<TaskReport> tasks;
   int64_t trials = 0;
-  double seconds = 0;
+  double seconds = 0, search_seconds = 0;   // all; of them for proposing and learning
   std::map<std::string, int64_t> rejected;  // by reason
   TaskRecords records;                      // the request's, with what was learned
   double initial_ms = 0, tuned_ms = 0;      // the whole plan, before and after; 0 = not compared
