@@ -228,32 +228,4 @@ Decisions default_decisions(const Graph& graph, const std::vector<Group>& groups
   return Chooser(graph, groups, target).choose();
 }
 
-std::string layouts_to_string(const Graph& graph, const std::vector<Group>& groups, const Decisions& decisions) {
-  std::string text;
-  std::map<int, Layout> made;
-  for (size_t g = 0; g < groups.size(); ++g) {
-    text += "group " + groups[g].name + " (" + groups[g].ops + ")\n";
-    for (size_t t = 0; t < groups[g].tensor_values.size(); ++t) {
-      const int value = groups[g].tensor_values[t];
-      if (value < 0) continue;
-      const jit::TensorDecl& tensor = groups[g].computation.tensors[t];
-      const Layout& layout = jit::layout_of(groups[g].computation, static_cast<int>(t), decisions[g].layouts);
-      const char* verb = tensor.role == Role::output ? "writes" : tensor.role == Role::constant ? "packs" : "reads";
-      text += std::string("  ") + verb + " " + tensor.name + " = " + graph.values[value].name + " " +
-              altrt::to_string(graph.values[value].shape) + ": " +
-              (layout.is_plain() ? "row-major" : to_string(layout)) + "\n";
-      if (tensor.role == Role::output) {
-        made[value] = layout;
-        const bool leaves = std::find(graph.outputs.begin(), graph.outputs.end(), value) != graph.outputs.end();
-        if (leaves && !layout.is_plain()) text += "    conversion: graph outputs are row-major\n";
-      }
-      if (tensor.role == Role::input && !(made[value] == layout)) {
-        text += "    conversion: its writer makes " +
-                std::string(made[value].is_plain() ? "row-major" : to_string(made[value])) + "\n";
-      }
-    }
-  }
-  return text;
-}
-
 }  // namespace altrt::graph
