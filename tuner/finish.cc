@@ -11,7 +11,7 @@
 #include "jit/compile/compile.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
-#include "runtime/graph/placement.h"
+#include "tuner/placement.h"
 
 namespace altrt::tuner {
 namespace {
@@ -30,12 +30,13 @@ std::string milliseconds(double ms) {
 }  // namespace
 
 Finish::Finish(const TuneRequest& request, const std::vector<Task>& tasks, const std::vector<TaskState>& states,
-               const Limits& limits, Stop over, PlanRunner* before, double packing_s)
+               const Limits& limits, Stop over, MeasurerOf measurer, PlanRunner* before, double packing_s)
     : request_(request),
       tasks_(tasks),
       states_(states),
       limits_(limits),
       over_(std::move(over)),
+      measurer_(std::move(measurer)),
       before_(before),
       packing_s_(packing_s),
       initial_(selection(false)) {}
@@ -54,52 +55,63 @@ bool Finish::is_changed(size_t group, const Selection& chosen) const {
   return !(chosen[group].candidate->decision == initial_[group].candidate->decision);
 }
 
-std::optional<Selection> Finish::placed(const Selection& best, double& gain_ms) {
-  const base::TraceScope trace("tuner: placement");
-  std::vector<graph::Alternatives> alternatives(request_.groups.size());
-  std::vector<std::vector<jit::GroupDecision>> ways(request_.groups.size());  // in the names of the task
-  std::map<int, const Task*> task_of;
+// Per group the ways that were measured, what is chosen now first.
+std::vector<graph::Alternatives> Finish::points() const {
+  std::vector<graph::Alternatives> points(request_.groups.size());
   for (size_t t = 0; t < tasks_.size(); ++t) {
     const TaskState& state = states_[t];
     const jit::Computation& c = *tasks_[t].computation;
     std::vector<Way> known = state.ways.best(kWays);
-    // First what is chosen now: it is kept where there is no difference.
     const double ms = state.measured() ? state.measurer->incumbent_kernels_ms() : state.progress.ms;
     known.insert(known.begin(), {state.best().decision, ms});
     for (const int g : tasks_[t].groups) {
       const auto number = static_cast<size_t>(g);
-      task_of[g] = &tasks_[t];
       for (const Way& way : known) {
-        alternatives[number].push_back(
-            {jit::with_names(jit::canonical(way.decision, c), request_.groups[number].computation), way.kernels_ms,
-             state.measured()});
-        ways[number].push_back(way.decision);
+        points[number].push_back({jit::with_names(jit::canonical(way.decision, c), request_.groups[number].computation),
+                                  way.kernels_ms, state.measured()});
       }
     }
   }
+  return points;
+}
+
+// The decision as code, once it has passed the gate; null if it does not.
+std::shared_ptr<const Candidate> Finish::make(size_t task, const jit::GroupDecision& decision) {
+  const jit::Computation& c = *tasks_[task].computation;
+  for (const Candidate* known : {&states_[task].best(), &states_[task].initial}) {
+    if (known->decision == decision) return std::make_shared<const Candidate>(*known);
+  }
+  Candidate candidate = load(decision, jit::compile(c, decision, request_.target, "altrt_p" + std::to_string(made_++)),
+                             request_.device.get());
+  const std::string fault = measurer_(task).check(candidate, over_);
+  if (fault.empty()) return std::make_shared<const Candidate>(std::move(candidate));
+  base::log(base::LogLevel::info, "tuning: placement of conversions: group '" + tasks_[task].name + "': " + fault);
+  return nullptr;
+}
+
+std::optional<Selection> Finish::placed(const Selection& best) {
+  const base::TraceScope trace("tuner: placement");
+  const std::vector<graph::Alternatives> known = points();
   ConversionTimes times(request_.team, request_.device != nullptr);
-  const auto conversion_ms = [&](int value, const jit::Layout& from, const jit::Layout& to) {
+  PlacementRequest request{*request_.graph, request_.groups, request_.target, known, {}, PlacementMode::joint, {}};
+  request.conversion_ms = [&](int value, const jit::Layout& from, const jit::Layout& to) {
     const graph::Value& v = request_.graph->values[static_cast<size_t>(value)];
     return times.ms(v.type, v.shape, from, to);
   };
-  const graph::Placement placement(*request_.graph, request_.groups, alternatives, conversion_ms);
-  const graph::Placement::Solution solution = placement.solve();
-  const double now = placement.cost(std::vector<int>(request_.groups.size(), 0)).total_ms();
-  gain_ms = now - solution.cost.total_ms();
-  if (gain_ms <= kLeastGain * now) return std::nullopt;
+  const Placed placed = place(request);
+  if (placed.cost.total_ms() >= placed.in_use.total_ms() * (1 - kLeastGain)) return std::nullopt;
   Selection selection = best;
-  std::map<std::string, std::shared_ptr<const Candidate>> made;
-  for (size_t g = 0; g < selection.size(); ++g) {
-    if (solution.choice[g] == 0) continue;
-    const jit::GroupDecision& decision = ways[g][static_cast<size_t>(solution.choice[g])];
-    std::shared_ptr<const Candidate>& candidate =
-        made[jit::to_string(decision) + task_of.at(static_cast<int>(g))->name];
-    if (!candidate) {
-      const std::string name = "altrt_p" + std::to_string(g) + "_";
-      candidate = std::make_shared<const Candidate>(
-          load(decision, jit::compile(*selection[g].source, decision, request_.target, name), request_.device.get()));
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    std::map<std::string, std::shared_ptr<const Candidate>> made;
+    for (const int g : tasks_[t].groups) {
+      const auto number = static_cast<size_t>(g);
+      if (placed.decisions[number] == known[number].front().decision) continue;
+      const jit::GroupDecision nameless = jit::canonical(placed.decisions[number], request_.groups[number].computation);
+      const auto [found, is_new] = made.emplace(jit::to_string(nameless), nullptr);
+      if (is_new) found->second = make(t, jit::with_names(nameless, *tasks_[t].computation));
+      if (!found->second) return std::nullopt;
+      selection[number].candidate = found->second;
     }
-    selection[g].candidate = candidate;
   }
   return selection;
 }
@@ -129,8 +141,7 @@ void Finish::choose(Selection& chosen, const Selection& other) {
 }
 
 void Finish::confirm(Selection& chosen, TuneResult& result) {
-  double gain_ms = 0;
-  if (const std::optional<Selection> other = placed(chosen, gain_ms)) choose(chosen, *other);
+  if (const std::optional<Selection> other = placed(chosen)) choose(chosen, *other);
   for (int attempt = 0; attempt < kMostComparisons; ++attempt) {
     PlanRunner after(build_plan(request_, chosen), request_.team);
     const double left = std::isfinite(limits_.seconds_left()) ? std::max(0.0, limits_.seconds_left()) : 5.0;

@@ -210,22 +210,32 @@ class Tuning {
     }
   }
 
+  uint64_t seed_of(const Task& task) const { return base::Hasher(request_.options.seed).add(task.key).value(); }
+
+  Measurer& measurer(size_t number) {
+    const Task& task = tasks_[number];
+    TaskState& state = states_[number];
+    if (!state.measurer) {
+      state.measurer = std::make_unique<Measurer>(
+          task, state.initial, prefix(number),
+          MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed_of(task)});
+    }
+    return *state.measurer;
+  }
+
   void begin(size_t number) {
     const Task& task = tasks_[number];
     TaskState& state = states_[number];
-    if (state.measurer) return;
-    const uint64_t seed = base::Hasher(request_.options.seed).add(task.key).value();
+    if (state.search) return;
     const jit::GroupDecision& initial = state.initial.decision;
     const jit::GroupDecision& start =
         initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
     state.search = std::make_unique<TaskSearch>(
         make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task),
                     {.layouts = request_.options.search == Search::joint}),
-        initial, proposers(), seed);
+        initial, proposers(), seed_of(task));
     state.report.space = state.search->size();
-    state.measurer = std::make_unique<Measurer>(
-        task, state.initial, prefix(number),
-        MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed});
+    measurer(number);
     for (const std::string& provider : request_.providers) {
       for (const jit::GroupDecision& decision :
            jit::provider_candidates(provider, *task.computation, request_.team.threads())) {
@@ -351,7 +361,8 @@ class Tuning {
     current_ = -1;
     limits_.keep_back(0);
     Finish(
-        request_, tasks_, states_, limits_, [this] { return over(); }, before_.get(), packing_s_)
+        request_, tasks_, states_, limits_, [this] { return over(); },
+        [this](size_t task) -> Measurer& { return measurer(task); }, before_.get(), packing_s_)
         .into(result_);
   }
 

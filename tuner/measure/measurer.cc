@@ -167,6 +167,12 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
   return runners;
 }
 
+std::string Measurer::check(const Candidate& candidate, const Stop& stop) {
+  Bound bound = bench_.bind(candidate.group, candidate.loaded);
+  std::string fault = gate_.check(candidate, bound, std::numeric_limits<double>::infinity(), stop).fault;
+  return fault.empty() ? gate_.check_nan(candidate, bound) : fault;
+}
+
 double Measurer::time_once(Runner& runner) { return bench_.time(runner.bound, cold_weights_); }
 
 double Measurer::time_of(const Runner& runner) const { return estimate(runner.times) + runner.conversions; }

@@ -56,6 +56,9 @@ class Measurer {
   /// task's initial decision before all else. Error(internal) if that one does not pass the gate.
   std::vector<Outcome> measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop);
 
+  /// Gates a candidate that is not raced: "" if it may be used, else why not ("stopped").
+  std::string check(const Candidate& candidate, const Stop& stop);
+
   /// The best decision so far: the initial one until another won by more than the spread.
   const jit::GroupDecision& incumbent() const { return incumbent_.decision; }
   const Candidate& incumbent_candidate() const { return incumbent_; }
