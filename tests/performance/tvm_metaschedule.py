@@ -19,7 +19,8 @@ SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
 
 
 def stand_in_for_intrinsics():
-    """tvm.s_tir.tensor_intrin takes longer to import than a builder may live, and CPU targets without tensor instructions use none of it."""
+    """tvm.s_tir.tensor_intrin takes longer to import than a builder may live; of all its parts the rules for this target ask for x86's."""
+    import importlib
     import importlib.util
     import types
     import tvm.s_tir as parent
@@ -28,6 +29,7 @@ def stand_in_for_intrinsics():
         module = types.ModuleType(name)
         module.__path__ = list(importlib.util.find_spec(name).submodule_search_locations)
         sys.modules[name] = parent.tensor_intrin = module
+        importlib.import_module(name + ".x86")
 
 
 def read_op(ops_dir, name):
