@@ -21,24 +21,19 @@ class MatmulLayouts final : public LayoutSpace {
     const bool reads = data_ >= 0 && tensor(data_).role == jit::Role::input && is_matrix(data_);
     if (!extents_.has_rows || extents_.m <= 1) return;
     if (writes && is_matrix(output_)) {
-      add_knob("row_tile", {4, 6, 8, 12, 14, 16, 28, 32, 64, extents_.m}, extents_.m);
-      add_knob("column_tile", {target.lanes, 2 * int64_t{target.lanes}, 4 * int64_t{target.lanes}, 128, extents_.n},
-               extents_.n);
+      const int64_t lanes = target.lanes;
+      add_knob("row_tile", below({4, 6, 8, 12, 14, 16, 28, 32, 64}, extents_.m), extents_.m);
+      add_knob("column_tile", below({lanes, 2 * lanes, 4 * lanes, 128}, extents_.n), extents_.n);
     }
     if (!reads) return;
     const jit::Layout& now = jit::layout_of(changed(), data_, initial.layouts);
     padding_ = now.is_plain() ? 0 : now.steps[0].hi;
     if (!(now == jit::padded_rows(tensor(data_).shape, padding_))) return;
     add_knob("row_padding", {0, 16}, padding_);
-    add_knob("depth_tile", {16, 32, 64, 128, extents_.k}, extents_.k);
+    add_knob("depth_tile", below({16, 32, 64, 128}, extents_.k), extents_.k);
   }
 
   bool plausible(const Point& point) const override {
-    for (const Knob& knob : knobs()) {
-      if (knob.name == "row_tile" && value(point, knob.name) > extents_.m) return false;
-      if (knob.name == "column_tile" && value(point, knob.name) > extents_.n) return false;
-      if (knob.name == "depth_tile" && value(point, knob.name) > extents_.k) return false;
-    }
     const bool cut =
         value(point, "row_tile", extents_.m) < extents_.m || value(point, "depth_tile", extents_.k) < extents_.k;
     return !(cut && value(point, "row_padding", 0) != 0);
@@ -57,6 +52,11 @@ class MatmulLayouts final : public LayoutSpace {
   }
 
  private:
+  static std::vector<int64_t> below(std::vector<int64_t> tiles, int64_t extent) {
+    std::erase_if(tiles, [&](int64_t tile) { return tile >= extent; });
+    return tiles;
+  }
+
   const jit::TensorDecl& tensor(int number) const { return changed().tensors[static_cast<size_t>(number)]; }
 
   // Its last two dimensions are those of the product.
