@@ -81,10 +81,10 @@ class ConvSpace final : public Space {
       }
       return values;
     };
-    if (stage_.outputs.size() == 1 && with_channel_block(out, out_shape, 8)) {
+    if (stage_.outputs.size() == 1 && jit::with_channel_block(out, out_shape, 8)) {
       add_knob("output_block", blocks(out_shape[1].bound), jit::channel_block(out));
     }
-    if (jit::channel_block(in) > 1 && with_channel_block(in, in_shape, 8)) {
+    if (jit::channel_block(in) > 1 && jit::with_channel_block(in, in_shape, 8)) {
       add_knob("input_block", blocks(in_shape[1].bound), jit::channel_block(in));
     }
   }
@@ -124,7 +124,7 @@ class ConvSpace final : public Space {
       const jit::TensorDecl& decl = c_.tensors[static_cast<size_t>(tensor)];
       const Layout& now = jit::layout_of(c_, tensor, initial().layouts);
       if (jit::channel_block(now) == block) return;
-      if (const auto changed = with_channel_block(now, decl.shape, block)) layouts[decl.name] = *changed;
+      if (const auto changed = jit::with_channel_block(now, decl.shape, block)) layouts[decl.name] = *changed;
     };
     set(c_.anchor.data, input_block(point));
     // What is read point by point beside the output (a residual) follows it.

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "jit/compile/templates.h"
 #include "tuner/space/space.h"
@@ -21,11 +20,6 @@ std::unique_ptr<Space> gpu_space(const jit::Computation& c, const jit::GroupDeci
                                  const jit::Target& target);
 std::unique_ptr<Space> generic_space(const jit::Computation& c, const jit::GroupDecision& initial,
                                      const jit::Target& target);
-
-/// The same image layout ([N, C, spatial...], channels in blocks, a border) with other blocks; absent if `layout` is
-/// not of that form.
-std::optional<jit::Layout> with_channel_block(const jit::Layout& layout, const std::vector<jit::Extent>& shape,
-                                              int64_t block);
 
 /// Multiples of one that fit under `limit`, small ones densely.
 std::vector<int64_t> counts_up_to(int64_t limit);
