@@ -61,9 +61,10 @@ bool same_core(const Layout& a, const Layout& b, const Shape& shape) {
 bool reads_as_well(const Layout& made, const Layout& wanted, const Shape& shape) {
   const std::optional<ImageLayout> there = ImageLayout::of(made, shape), asked = ImageLayout::of(wanted, shape);
   if (!there || !asked || there->block != asked->block) return false;
-  for (size_t i = 0; i < asked->lo.size(); ++i) {
-    if (asked->lo[i] > (there->lo.empty() ? 0 : there->lo[i])) return false;
-    if (asked->hi[i] > (there->hi.empty() ? 0 : there->hi[i])) return false;
+  const jit::Borders &has = there->borders, &needs = asked->borders;
+  for (size_t i = 0; i < needs.lo.size(); ++i) {
+    if (needs.lo[i] > (has.lo.empty() ? 0 : has.lo[i])) return false;
+    if (needs.hi[i] > (has.hi.empty() ? 0 : has.hi[i])) return false;
   }
   return true;
 }

@@ -3,17 +3,17 @@
 
 #include <cstdint>
 #include <optional>
-#include <vector>
 
 #include <altrt/tensor.h>
 
+#include "jit/compile/image_layout.h"
 #include "jit/layout/layout.h"
 
 namespace altrt::graph {
 
 struct ImageLayout {
   int64_t block = 1;
-  std::vector<int64_t> lo, hi;  // per spatial dimension; empty = no border
+  jit::Borders borders;
 
   jit::Layout make(const Shape& shape) const;
   /// The inverse of make(); absent where the layout is of another form.

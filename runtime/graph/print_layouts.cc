@@ -12,14 +12,14 @@ namespace {
 using jit::Layout;
 using jit::Role;
 
-std::string borders(const ImageLayout& image) {
+std::string in_words(const jit::Borders& borders) {
   const auto same = [](const std::vector<int64_t>& sizes) {
     return std::all_of(sizes.begin(), sizes.end(), [&](int64_t size) { return size == sizes[0]; });
   };
-  if (same(image.lo) && image.lo == image.hi) return std::to_string(image.lo[0]);
+  if (same(borders.lo) && borders.lo == borders.hi) return std::to_string(borders.lo[0]);
   std::string text;
-  for (size_t i = 0; i < image.lo.size(); ++i) {
-    text += (i ? " x " : "") + std::to_string(image.lo[i]) + "+" + std::to_string(image.hi[i]);
+  for (size_t i = 0; i < borders.lo.size(); ++i) {
+    text += (i ? " x " : "") + std::to_string(borders.lo[i]) + "+" + std::to_string(borders.hi[i]);
   }
   return text;
 }
@@ -30,7 +30,7 @@ std::string describe(const Layout& layout, const Shape& shape) {
   const std::optional<ImageLayout> image = ImageLayout::of(layout, shape);
   if (!image) return to_string(layout);
   std::string words = image->block > 1 ? "blocks of " + std::to_string(image->block) + " channels" : "";
-  if (!image->lo.empty()) words += (words.empty() ? "border of " : ", border of ") + borders(*image);
+  if (!image->borders.lo.empty()) words += (words.empty() ? "border of " : ", border of ") + in_words(image->borders);
   return words + " = " + to_string(layout);
 }
 

@@ -110,7 +110,7 @@ std::optional<Layout> carried(const Layout& layout, const Shape& from, const Sha
   if (from == to) return layout;
   const std::optional<ImageLayout> image = ImageLayout::of(layout, from);
   if (!image || !is_image(to) || from.size() != to.size()) return std::nullopt;
-  return ImageLayout{image->block, {}, {}}.make(to);
+  return ImageLayout{image->block, {}}.make(to);
 }
 
 std::optional<jit::GroupDecision> with_layouts(const Group& group, const jit::GroupDecision& decision,

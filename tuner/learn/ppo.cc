@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kReportsPerUpdate = 4;
 constexpr int kEpochs = 6, kModelEpochs = 3;
-constexpr size_t kLatest = 16, kBest = 8, kModelLatest = 8, kModelBest = 4, kModelEpisodes = 32;
+constexpr size_t kLatest = 8, kBest = 8, kModelLatest = 8, kModelBest = 4, kModelEpisodes = 32;
 constexpr size_t kMostMeasured = 4096;
 constexpr float kRate = 3e-3f;
 constexpr double kGaeLambda = 0.95;

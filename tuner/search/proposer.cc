@@ -39,21 +39,23 @@ class EvolutionaryProposer : public LayoutProposer {
   std::string name() const override { return "evolutionary"; }
 
   Point propose() override {
-    while (!promising_.empty()) {
+    // Every other one without the model's advice: it may be wrong, and would never see why.
+    by_model_ = !by_model_;
+    while (by_model_ && !promising_.empty()) {
       const Point point = promising_.back();
       promising_.pop_back();
       if (seen_.has(point)) continue;
       seen_.add(point);
       return point;
     }
-    const bool random = parents_.size() < kFewestParents || dice_.chance(kRandomShare);
+    const bool random = parents_.size() < kParents || dice_.chance(kRandomShare);
     return seen_.first_new([&] { return random ? dice_.point(knobs_) : breed(parents_); });
   }
 
   void report(const Point& point, double reward) override {
     check_report(knobs_, point, reward);
     seen_.add(point);
-    insert(parents_, {point, reward});
+    insert(parents_, {point, reward}, kParents);
   }
 
   void learn_from_model(const RewardModel& model, size_t points) override {
@@ -62,11 +64,11 @@ class EvolutionaryProposer : public LayoutProposer {
     while (points > 0) {
       std::vector<Point> children;
       for (size_t i = 0; i < std::min(points, kGeneration); ++i) {
-        const bool random = population.size() < kFewestParents || dice_.chance(kRandomShare);
+        const bool random = population.size() < kParents || dice_.chance(kRandomShare);
         children.push_back(random ? dice_.point(knobs_) : breed(population));
       }
       const std::vector<double> rewards = model(children);
-      for (size_t i = 0; i < children.size(); ++i) insert(population, {children[i], rewards.at(i)});
+      for (size_t i = 0; i < children.size(); ++i) insert(population, {children[i], rewards.at(i)}, kSurvivors);
       points -= children.size();
     }
     for (const Individual& individual : population) {
@@ -82,17 +84,19 @@ class EvolutionaryProposer : public LayoutProposer {
   };
   using Population = std::vector<Individual>;  // best first, each point once
 
-  static constexpr size_t kFewestParents = 4, kParents = 24, kGeneration = 64, kPromising = 16;
-  static constexpr double kRandomShare = 0.1;
+  static constexpr size_t kParents = 8;                       // measurements are few: only the best count
+  static constexpr size_t kGeneration = 64, kSurvivors = 24;  // where a model answers
+  static constexpr size_t kPromising = 16;
+  static constexpr double kRandomShare = 0.05;
 
-  static void insert(Population& population, Individual individual) {
+  static void insert(Population& population, Individual individual, size_t most) {
     const auto same = std::find_if(population.begin(), population.end(),
                                    [&](const Individual& other) { return other.point == individual.point; });
     if (same != population.end()) population.erase(same);  // the later reward counts
     const auto worse = std::find_if(population.begin(), population.end(),
                                     [&](const Individual& other) { return other.reward < individual.reward; });
     population.insert(worse, std::move(individual));
-    if (population.size() > kParents) population.pop_back();
+    if (population.size() > most) population.pop_back();
   }
 
   // The better ones more often: the best of two.
@@ -129,6 +133,7 @@ class EvolutionaryProposer : public LayoutProposer {
   SeenPoints seen_;
   Population parents_;
   std::vector<Point> promising_;  // by a model; best last
+  bool by_model_ = false;
 };
 
 }  // namespace
