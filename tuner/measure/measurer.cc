@@ -38,26 +38,24 @@ double spread(const std::vector<double>& samples) {
 
 }  // namespace
 
-double Conversions::measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to) {
+double ConversionTimes::ms(DataType type, const Shape& shape, const jit::Layout& from, const jit::Layout& to) {
   if (from == to) return 0;
-  double& ms = known_[tensor.name + "|" + jit::to_string(from) + "|" + jit::to_string(to)];
+  double& ms =
+      known_[std::string(to_string(type)) + to_string(shape) + "|" + jit::to_string(from) + "|" + jit::to_string(to)];
   if (ms > 0) return ms;
-  std::vector<int64_t> shape;
-  for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
-  const jit::Permute permute(tensor.type, shape, from, to), back(tensor.type, shape, to, from);
-  if (options_.device) {
+  const jit::Permute permute(type, shape, from, to), back(type, shape, to, from);
+  if (device_) {
     // A kernel that reads and writes at a cautious share of the memory's speed, and its launch.
     constexpr double kBytesPerMs = 1e9, kLaunchMs = 3e-3;
     return ms = kLaunchMs + static_cast<double>(permute.bytes_to() + back.bytes_to()) / kBytesPerMs;
   }
-  base::Team& team = options_.team;
   base::AlignedBuffer source(static_cast<size_t>(back.bytes_to())), target(static_cast<size_t>(permute.bytes_to()));
   source.zero();
   std::vector<double> samples;
   for (int i = 0; i < 5; ++i) {
     const base::Stopwatch watch;
-    team.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team.threads())),
-             [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
+    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
+              [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
     samples.push_back(watch.milliseconds());
   }
   return ms = std::max(estimate(samples), 1e-6);
@@ -70,8 +68,11 @@ double Conversions::ms(const jit::GroupDecision& decision) {
     if (others == task_.neighbours.end()) continue;
     const auto found = decision.layouts.find(tensor.name);
     const jit::Layout own = found == decision.layouts.end() ? jit::Layout{} : found->second;
+    Shape shape;
+    for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
     for (const jit::Layout& other : others->second) {
-      total += tensor.role == jit::Role::input ? measure(tensor, other, own) : measure(tensor, own, other);
+      const bool reads = tensor.role == jit::Role::input;
+      total += times_.ms(tensor.type, shape, reads ? other : own, reads ? own : other);
     }
   }
   return total;
@@ -213,6 +214,7 @@ void Measurer::record(const std::vector<Runner*>& runners, std::vector<Outcome>&
   for (const Runner* runner : runners) {
     outcomes[runner->number].measured = true;
     outcomes[runner->number].ms = time_of(*runner) * scale;
+    outcomes[runner->number].conversions_ms = runner->conversions * scale;
   }
 }
 
@@ -226,6 +228,7 @@ std::vector<Measurer::Runner*> Measurer::contenders(std::vector<Runner>& runners
     }
     outcomes[runner.number].measured = true;
     outcomes[runner.number].ms = runner.first_ms + runner.conversions;
+    outcomes[runner.number].conversions_ms = runner.conversions;
   }
   return contenders;
 }

@@ -15,8 +15,9 @@ namespace altrt::tuner {
 
 struct Outcome {
   bool measured = false;
-  std::string reason;  // why there is no time
-  double ms = 0;       // on the scale of the first incumbent's time: drift is divided out
+  std::string reason;         // why there is no time
+  double ms = 0;              // on the scale of the first incumbent's time: drift is divided out
+  double conversions_ms = 0;  // of `ms`: what conversions at the group's border take
   bool is_best = false;
 };
 
@@ -29,19 +30,28 @@ struct MeasurerOptions {
   uint64_t seed = 0;
 };
 
-/// The cost of conversions that a decision's layouts cause at the border of its group, each timed once (on a device:
-/// estimated).
+/// What conversions take, each timed once (on a device: estimated). One thread at a time.
+class ConversionTimes {
+ public:
+  ConversionTimes(base::Team& team, std::shared_ptr<jit::Device> device) : team_(team), device_(std::move(device)) {}
+  /// 0 for equal layouts.
+  double ms(DataType type, const Shape& shape, const jit::Layout& from, const jit::Layout& to);
+
+ private:
+  base::Team& team_;
+  std::shared_ptr<jit::Device> device_;
+  std::map<std::string, double> known_;
+};
+
+/// The cost of conversions that a decision's layouts cause at the border of its group.
 class Conversions {
  public:
-  Conversions(const Task& task, const MeasurerOptions& options) : task_(task), options_(options) {}
+  Conversions(const Task& task, const MeasurerOptions& options) : task_(task), times_(options.team, options.device) {}
   double ms(const jit::GroupDecision& decision);
 
  private:
-  double measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to);
-
   const Task& task_;
-  const MeasurerOptions options_;
-  std::map<std::string, double> known_;
+  ConversionTimes times_;
 };
 
 /// Measures candidates of one task in the state of a network: weights out of the caches next to the cores, inputs just
