@@ -117,6 +117,13 @@ graph::ConversionReasons reasons_of(const graph::Placement& placement, const std
 
 }  // namespace
 
+graph::ConversionCost conversion_ms(const graph::Graph& graph, ConversionTimes& times) {
+  return [&](int value, const Layout& from, const Layout& to) {
+    const graph::Value& v = graph.values[static_cast<size_t>(value)];
+    return times.ms(v.type, v.shape, from, to);
+  };
+}
+
 Placed place(const PlacementRequest& request) {
   Placed placed;
   const std::vector<int> first(request.groups.size(), 0);

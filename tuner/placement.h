@@ -17,6 +17,7 @@
 
 #include "runtime/graph/alternatives.h"
 #include "runtime/graph/placement.h"
+#include "tuner/measure/measurer.h"
 
 namespace altrt::tuner {
 
@@ -48,6 +49,9 @@ struct Placed {
   bool exact = true;                       // mode joint: nothing better can be made of the alternatives
   graph::ConversionReasons reasons;        // for graph::layouts_to_string
 };
+
+/// Of the graph's values, as measured. Refers to both.
+graph::ConversionCost conversion_ms(const graph::Graph& graph, ConversionTimes& times);
 
 /// A pure function of the request (as far as its functions are). Errors of the compiler for groups that it can't lower
 /// at all.

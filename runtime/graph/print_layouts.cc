@@ -54,7 +54,7 @@ class Printer {
   }
 
   std::string print() {
-    for (const int v : graph_.inputs) print_value(v, "a graph input", {});
+    for (const int v : graph_.inputs) print_value(v, "input ", {});
     for (size_t g = 0; g < groups_.size(); ++g) print_group(g);
     return std::move(text_);
   }
@@ -64,8 +64,12 @@ class Printer {
     const Group& group = groups_[g];
     text_ += "group " + group.name + " (" + group.ops + ")" + (group.host ? " on the host" : "") + "\n";
     if (group.host) {
-      for (const int v : graph_.nodes[static_cast<size_t>(group.nodes.front())].outputs) {
-        if (v >= 0) print_value(v, "", {});
+      const Node& node = graph_.nodes[static_cast<size_t>(group.nodes.front())];
+      for (const int v : node.inputs) {
+        if (v >= 0) text_ += "  reads " + typed(v) + ": row-major\n";
+      }
+      for (const int v : node.outputs) {
+        if (v >= 0) print_value(v, "  makes ", {});
       }
       return;
     }
@@ -76,7 +80,7 @@ class Printer {
         if (v < 0 || (c.tensors[t].role == Role::output) != written) continue;
         const Layout& layout = jit::layout_of(c, static_cast<int>(t), decisions_[g].layouts);
         if (written) {
-          print_value(v, "", layout);
+          print_value(v, "  makes ", layout);
         } else {
           text_ += std::string("  ") + (c.tensors[t].role == Role::constant ? "packs " : "reads ") + typed(v) + ": " +
                    describe(layout, shape(v)) + "\n";
@@ -96,8 +100,8 @@ class Printer {
   }
 
   // A value where it is made, and what it is converted into there.
-  void print_value(int v, const std::string& what, const Layout& layout) {
-    text_ += (what.empty() ? "  makes " + typed(v) : typed(v) + ", " + what) + ": " + describe(layout, shape(v)) + "\n";
+  void print_value(int v, const char* verb, const Layout& layout) {
+    text_ += verb + typed(v) + ": " + describe(layout, shape(v)) + "\n";
     for (const PlacedConversion& conversion : conversions_) {
       if (conversion.value != v) continue;
       text_ += "    conversion into " + describe(conversion.to, shape(v)) + ": " + why(conversion);
@@ -109,8 +113,11 @@ class Printer {
   std::string why(const PlacedConversion& conversion) const {
     std::vector<std::string> parts;
     if (!conversion.readers.empty()) {
-      parts.push_back((conversion.readers.size() > 1 ? "wanted by " : "only wanted by ") +
-                      names(conversion.readers, groups_));
+      const bool differ = conversion.writer >= 0 && !groups_[static_cast<size_t>(conversion.writer)].host;
+      parts.push_back(
+          "for " + names(conversion.readers, groups_) +
+          (differ ? ", where '" + groups_[static_cast<size_t>(conversion.writer)].name + "' makes another layout"
+                  : ""));
     }
     if (conversion.to.is_plain()) {
       const auto& outputs = graph_.outputs;
@@ -126,7 +133,7 @@ class Printer {
     }
     if (conversion.writer < 0) parts.push_back("graph inputs are row-major");
     std::string text;
-    for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+    for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
     return text;
   }
 
