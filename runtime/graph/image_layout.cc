@@ -4,7 +4,9 @@ namespace altrt::graph {
 
 using jit::Layout;
 
-Layout ImageLayout::make(const Shape& shape) const { return jit::blocked({shape.begin(), shape.end()}, block, borders); }
+Layout ImageLayout::make(const Shape& shape) const {
+  return jit::blocked({shape.begin(), shape.end()}, block, borders);
+}
 
 std::optional<ImageLayout> ImageLayout::of(const Layout& layout, const Shape& shape) {
   if (!is_image(shape)) return std::nullopt;

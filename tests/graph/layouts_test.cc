@@ -31,12 +31,12 @@ TEST(Layouts, EveryTensorAndConversionWithItsReason) {
     conversion into blocks of 16 channels, border of 1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 1, 1, 0) pad(3, 1, 1, 0): for 'c1'; graph inputs are row-major
 group c1 (Conv+Relu)
   reads x f32[1, 16, 6, 6]: blocks of 16 channels, border of 1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 1, 1, 0) pad(3, 1, 1, 0)
-  packs w1 f32[32, 16, 3, 3]: split(0, 0x16) reorder(0,2,3,4,1)
+  packs w1 f32[32, 16, 3, 3]: split(0, 0x16) reorder(0,3,4,2,1)
   makes r1 f32[1, 32, 6, 6]: blocks of 16 channels, border of 0+1 x 0+1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 0, 1, 0) pad(3, 0, 1, 0)
     conversion into row-major: 'sums' computes on the host
 group y (Conv)
   reads r1 f32[1, 32, 6, 6]: blocks of 16 channels, border of 0+1 x 0+1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 0, 1, 0) pad(3, 0, 1, 0)
-  packs w2 f32[20, 32, 3, 3]: pad(0, 0, 12, 0) split(0, 0x16) split(2, 0x16) reorder(0,2,4,5,3,1)
+  packs w2 f32[20, 32, 3, 3]: split(1, 0x16) pad(0, 0, 12, 0) split(0, 0x16) reorder(0,2,4,5,3,1)
   makes y f32[1, 20, 5, 5]: blocks of 16 channels = pad(1, 0, 12) split(1, 0x16) reorder(0,1,3,4,2)
     conversion into row-major: graph outputs are row-major
 group sums (CumSum) on the host

@@ -11,13 +11,13 @@
 namespace altrt::tuner::learn {
 namespace {
 
-int flags() {
-  int flags = RTLD_NOW | RTLD_LOCAL;
-#ifndef ALTRT_SANITIZE_BUILD  // sanitizers can't have it
-  if (dlsym(RTLD_DEFAULT, "XGBoosterCreate")) flags |= RTLD_DEEPBIND;
+// Its own symbols first: else it would take inline functions from the host's libraries, and keep those from being
+// closed.
+#ifdef ALTRT_SANITIZE_BUILD  // sanitizers can't have that
+constexpr int kFlags = RTLD_NOW | RTLD_LOCAL;
+#else
+constexpr int kFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
 #endif
-  return flags;
-}
 
 void* open_first() {
   std::vector<std::string> names;
@@ -29,7 +29,7 @@ void* open_first() {
   }
   std::string reasons;
   for (const std::string& name : names) {
-    if (void* handle = dlopen(name.c_str(), flags())) return handle;
+    if (void* handle = dlopen(name.c_str(), kFlags)) return handle;
     const char* reason = dlerror();
     reasons += (reasons.empty() ? "" : "; ") + std::string(reason ? reason : name);
   }

@@ -24,8 +24,8 @@ struct XgboostApi {
 /// From the file named by ALTRT_XGBOOST, else the one that the plug-in was built with, else libxgboost.so.0 or
 /// libxgboost.so by the system's search. Throws Error(unavailable).
 ///
-/// It is opened by name rather than linked, so that its symbols are looked up in it and nowhere else. Where the process
-/// shows another XGBoost to everybody, ours is opened such that it prefers its own symbols as well.
+/// It is opened by name rather than linked, so that its symbols are looked up in it and nowhere else, and prefers its
+/// own symbols to what the process shows to everybody.
 const XgboostApi& open_xgboost();
 
 }  // namespace altrt::tuner::learn
