@@ -93,12 +93,13 @@ std::optional<Selection> Finish::placed(const Selection& best) {
   const base::TraceScope trace("tuner: placement");
   const std::vector<graph::Alternatives> known = points();
   ConversionTimes times(request_.team, request_.device != nullptr);
-  PlacementRequest request{*request_.graph, request_.groups, request_.target, known, {}, PlacementMode::joint, {}};
-  request.conversion_ms = [&](int value, const jit::Layout& from, const jit::Layout& to) {
-    const graph::Value& v = request_.graph->values[static_cast<size_t>(value)];
-    return times.ms(v.type, v.shape, from, to);
-  };
-  const Placed placed = place(request);
+  const Placed placed = place({*request_.graph,
+                               request_.groups,
+                               request_.target,
+                               known,
+                               conversion_ms(*request_.graph, times),
+                               PlacementMode::joint,
+                               {}});
   if (placed.cost.total_ms() >= placed.in_use.total_ms() * (1 - kLeastGain)) return std::nullopt;
   Selection selection = best;
   for (size_t t = 0; t < tasks_.size(); ++t) {

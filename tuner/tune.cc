@@ -232,7 +232,8 @@ class Tuning {
         initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
     state.search = std::make_unique<TaskSearch>(
         make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task),
-                    {.layouts = request_.options.search == Search::joint}),
+                    {.layouts = request_.options.search == Search::joint,
+                     .pack_weights = request_.options.search != Search::loops_only}),
         initial, proposers(), seed_of(task));
     state.report.space = state.search->size();
     measurer(number);

@@ -12,6 +12,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "runtime/graph/channels_last.h"
 #include "runtime/session/providers.h"
 
 namespace altrt::session {
@@ -60,6 +61,10 @@ std::string code_key(const jit::Computation& c, const jit::GroupDecision& decisi
 graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
                                   const jit::Target& target, const SessionOptions& options) {
   graph::Decisions decisions = graph::default_decisions(graph, groups, target);
+  const Search search = options.tuning.search;
+  if (search == Search::loops_only || search == Search::loops_packed) {
+    decisions = graph::channels_last(groups, std::move(decisions), target, search == Search::loops_packed);
+  }
   if (options.algorithm.empty()) return decisions;
   std::set<std::string> known{"direct"};
   for (size_t g = 0; g < groups.size(); ++g) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "jit/compile/stage_loops.h"
+#include "runtime/graph/channels_last.h"
 #include "runtime/graph/image_layout.h"
 #include "tests/graph/sample.h"
 
@@ -44,6 +46,40 @@ group sums (CumSum) on the host
   reads axis i64[]: row-major
   makes sums f32[1, 32, 6, 6]: row-major
 )");
+}
+
+TEST(ChannelsLast, ImagesAndWeights) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {1, 16, 6, 6});
+  const auto w = b.constant("w", random_tensor({32, 16, 3, 3}, 1)), m = b.constant("m", random_tensor({1152, 50}, 2));
+  const auto r = b.op("Relu", {b.op("Conv", {"x", w}, {{"pads", Integers{1, 1, 1, 1}}}, "c")}, {}, "r");
+  const auto p = b.op("MaxPool", {r}, {{"kernel_shape", Integers{1, 1}}}, "p");
+  b.output(b.op("MatMul", {b.op("Flatten", {p}), m}, {}, "y"));
+  const Graph graph = simplified(b.build());
+  const std::vector<Group> groups = form_groups(graph);
+  const jit::Target target = jit::named_target("avx2");
+  const Decisions blocked = default_decisions(graph, groups, target);
+  const auto plain = channels_last(groups, blocked, target, false),
+             packed = channels_last(groups, blocked, target, true);
+  const auto text = [&](const Decisions& decisions, size_t g, int tensor) {
+    return to_string(jit::layout_of(groups[g].computation, tensor, decisions[g].layouts));
+  };
+  size_t seen = 0;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const jit::Anchor& anchor = groups[g].computation.anchor;
+    if (anchor.kind == jit::AnchorKind::conv) {
+      EXPECT_EQ(text(plain, g, anchor.data), "reorder(0,2,3,1) pad(1, 1, 1, 0) pad(2, 1, 1, 0)");
+      EXPECT_EQ(text(plain, g, anchor.weights), "reorder(2,3,1,0)");
+      EXPECT_EQ(text(packed, g, anchor.data), text(plain, g, anchor.data));
+      EXPECT_EQ(text(packed, g, anchor.weights), text(blocked, g, anchor.weights));
+      ++seen;
+    } else if (anchor.kind == jit::AnchorKind::matmul) {
+      EXPECT_EQ(text(plain, g, anchor.weights), "");
+      EXPECT_EQ(text(packed, g, anchor.weights), text(blocked, g, anchor.weights));
+      ++seen;
+    }
+  }
+  EXPECT_EQ(seen, 2u);
 }
 
 TEST(Layouts, WhatIsKnownOfAConversionIsTold) {

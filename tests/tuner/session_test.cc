@@ -39,6 +39,24 @@ TEST(TunedSession, AnswersAgree) {
   EXPECT_LT(difference(b.at("y"), a.at("y")), 1e-5);
 }
 
+TEST(TunedSession, AnswersAgreeInEveryWayToSearch) {
+  const Tensor x = random_tensor({1, 3, 17, 17}, 4);
+  SessionOptions plain;
+  plain.cache.directory = "none";
+  const auto expected = Session(conv_net(), plain).run({{"x", x.view()}});
+  for (const Search search : {Search::loops_only, Search::loops_packed, Search::propagate_only}) {
+    for (const int64_t trials : {0, 24}) {
+      SessionOptions options = tuned_options(trials);
+      options.tuning.search = search;
+      if (trials == 0) options.tuning.mode = TuningMode::off;
+      const Session session(conv_net(), options);
+      EXPECT_EQ(session.info().trials, trials);
+      const auto answers = session.run({{"x", x.view()}});
+      EXPECT_LT(difference(answers.at("y"), expected.at("y")), 1e-5) << static_cast<int>(search);
+    }
+  }
+}
+
 TEST(TunedSession, ProgressIsReported) {
   SessionOptions options = tuned_options(1000);
   int calls = 0;

@@ -1,0 +1,14 @@
+// The layouts of frameworks that search loops alone: what joint search is compared with.
+#pragma once
+
+#include "runtime/graph/layouts.h"
+
+namespace altrt::graph {
+
+/// `decisions` with images [N, spatial..., C] (borders stay) and matrices row-major instead, by the default loops for
+/// them. Weights: packed as those loops want them, or plain ([kernel..., I, O]; [K, N]). Groups by other providers or
+/// on the host stay.
+Decisions channels_last(const std::vector<Group>& groups, Decisions decisions, const jit::Target& target,
+                        bool pack_weights);
+
+}  // namespace altrt::graph
