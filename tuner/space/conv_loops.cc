@@ -104,6 +104,7 @@ class ConvLoops final : public LoopSpace {
   void describe(const Point& point, Features& features) const override {
     const jit::ConvParameters p = parameters(point);
     describe_tile(p.height * p.width, vectors(p), p.unroll, target(), features);
+    describe_cuts(extents_.height, extents_.width, channels(p), target(), features);
     const int64_t rows = extents_.lead * extents_.tiles * jit::ceil_div(extents_.height, p.height);
     describe_tasks(panels(p) * rows, features);
     double taps = 1;

@@ -8,7 +8,7 @@
 
 namespace altrt::tuner {
 
-/// Where each feature stands. Those from `kind` to `data_elements` depend on the group alone.
+/// Where each feature stands. Those from `kind` to `bordered` depend on the group and its layouts alone.
 enum class Feature : size_t {
   kind,           // of space
   flops,          // of the direct form
@@ -21,6 +21,7 @@ enum class Feature : size_t {
   input_block,    //
   layout_growth,  // stored elements of activations over logical ones
   unfolded,       // number of unfolded dimensions
+  bordered,       // number of dimensions of variable inputs with what is read beyond them stored, not asked for
   rows,           // points (rows) of the register tile
   vectors,        // vectors of the register tile
   accumulators,   //
@@ -34,6 +35,9 @@ enum class Feature : size_t {
   strip_bytes,    // variable data that it reads
   panel_reuse,    // passes over a panel before the next
   tail_waste,     // share of points computed in vain
+  lanes_idle,     // share of the vectors' lanes
+  tile_height,    // rows and points (rows and columns of a matrix) side by side in memory: what register tiles are cut
+  tile_width,     // from
   order,          // of loops, as a number of the kind's own
   parameter_0,    // the kind's own
   parameter_1,

@@ -41,6 +41,8 @@ std::vector<Point> cheapest(std::vector<CostedPoint> points, size_t count);
 
 /// The register tile's features.
 void describe_tile(int64_t rows, int64_t vectors, int64_t unroll, const jit::Target& target, Features& features);
+/// Features of what register tiles are cut from: a tile of the layout, and the columns of a register tile.
+void describe_cuts(int64_t height, int64_t width, int64_t columns, const jit::Target& target, Features& features);
 /// The tasks' features.
 void describe_tasks(int64_t tasks, Features& features);
 

@@ -86,6 +86,7 @@ class MatmulLoops final : public LoopSpace {
   void describe(const Point& point, Features& features) const override {
     const jit::MatmulParameters p = parameters(point);
     describe_tile(p.rows, vectors(p), p.unroll, target(), features);
+    describe_cuts(tile_.rows, tile_.columns, std::min(p.columns, tile_.columns), target(), features);
     const int64_t width = vectors(p) * target().lanes;
     const int64_t row_tiles = tile_.row_tiles * jit::ceil_div(tile_.rows, p.rows);
     const int64_t panels = jit::ceil_div(extents_.n, width);

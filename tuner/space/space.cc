@@ -21,7 +21,8 @@ double elements(const jit::TensorDecl& tensor) {
 Features common_features(const jit::Computation& c, const jit::Computation& changed,
                          const jit::GroupDecision& decision) {
   Features features;
-  double flops = 0, inputs = 0, weights = 0, outputs = 0, logical = 0, stored = 0, constants = 0, unfolded = 0;
+  double flops = 0, inputs = 0, weights = 0, outputs = 0, logical = 0, stored = 0, constants = 0, unfolded = 0,
+         bordered = 0;
   for (const jit::Stage& stage : c.stages) flops += static_cast<double>(jit::stage_flops(stage));
   for (size_t t = 0; t < changed.tensors.size(); ++t) {
     const jit::TensorDecl& tensor = changed.tensors[t];
@@ -34,7 +35,10 @@ Features common_features(const jit::Computation& c, const jit::Computation& chan
     if (tensor.role != Role::input && tensor.role != Role::output) continue;
     logical += elements(tensor);
     stored += static_cast<double>(jit::physical_elements(layout, tensor.shape));
-    for (const jit::LayoutStep& step : layout.steps) unfolded += step.kind == jit::LayoutKind::unfold ? 1 : 0;
+    for (const jit::LayoutStep& step : layout.steps) {
+      unfolded += step.kind == jit::LayoutKind::unfold ? 1 : 0;
+      bordered += tensor.role == Role::input && step.kind == jit::LayoutKind::pad && step.fill ? 1 : 0;
+    }
   }
   features.set_log(Feature::flops, flops);
   features.set_log(Feature::input_bytes, inputs);
@@ -44,6 +48,7 @@ Features common_features(const jit::Computation& c, const jit::Computation& chan
   features.set(Feature::stages, static_cast<double>(changed.stages.size()));
   features.set(Feature::layout_growth, logical > 0 ? stored / logical : 1);
   features.set(Feature::unfolded, unfolded);
+  features.set(Feature::bordered, bordered);
   if (c.anchor.stage >= 0) {
     const int output = c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
     features.set_log(Feature::output_block,
@@ -183,6 +188,13 @@ void describe_tile(int64_t rows, int64_t vectors, int64_t unroll, const jit::Tar
                std::max(0.0, accumulators - static_cast<double>(jit::accumulator_limit(target, vectors))));
   features.set_log(Feature::unroll, static_cast<double>(unroll));
   features.set_log(Feature::instructions, static_cast<double>(unroll * (rows * vectors + vectors)));
+}
+
+void describe_cuts(int64_t height, int64_t width, int64_t columns, const jit::Target& target, Features& features) {
+  features.set_log(Feature::tile_height, static_cast<double>(height));
+  features.set_log(Feature::tile_width, static_cast<double>(width));
+  features.set(Feature::lanes_idle,
+               1 - static_cast<double>(columns) / static_cast<double>(jit::round_up_to(columns, target.lanes)));
 }
 
 void describe_tasks(int64_t tasks, Features& features) {

@@ -69,6 +69,8 @@ class WindowLoops final : public LoopSpace {
   void describe(const Point& point, Features& features) const override {
     const jit::WindowParameters p = parameters(point);
     describe_tile(p.height * p.width, vectors(p), p.unroll_taps ? taps_ : 1, target(), features);
+    const int64_t columns = p.columns > 0 ? p.columns : extents_.channels;
+    describe_cuts(extents_.height, extents_.width, columns, target(), features);
     const int64_t panels = extents_.blocks * (p.columns > 0 ? jit::ceil_div(extents_.channels, p.columns) : 1);
     const int64_t rows = extents_.lead * extents_.tiles * jit::ceil_div(extents_.height, p.height);
     describe_tasks(panels * rows, features);
@@ -78,6 +80,7 @@ class WindowLoops final : public LoopSpace {
     features.set_log(Feature::parameter_0, static_cast<double>(p.height));
     features.set_log(Feature::parameter_1, static_cast<double>(p.width));
     features.set_log(Feature::parameter_2, static_cast<double>(taps_));
+    features.set_log(Feature::strip_bytes, 4.0 * static_cast<double>(columns * extents_.width * p.height));
   }
 
   jit::GroupDecision make(const Point& point) const override {
