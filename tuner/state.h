@@ -1,7 +1,9 @@
 // What a tuning knows of one task.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,7 @@ class Ways {
 struct TaskState {
   Candidate initial;
   std::unique_ptr<TaskSearch> search;
+  std::set<std::string> suggested;  // choices of similar groups
   std::unique_ptr<Measurer> measurer;
   Progress progress;
   TaskReport report;

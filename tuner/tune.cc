@@ -48,6 +48,8 @@ double guess_ms(const Task& task) {
   return static_cast<double>(task.flops) / 50e6 + bytes / 10e6 + 0.005;
 }
 
+std::string first_of(const std::string& ops) { return ops.substr(0, ops.find('+')); }
+
 // A reason short enough to count by: what differs from candidate to candidate goes.
 std::string reason_class(const std::string& reason) {
   std::string text;
@@ -243,9 +245,6 @@ class Tuning {
         state.search->suggest(decision);
       }
     }
-    for (const Choice& choice : most_similar(choices_of(task.ops), static_cast<double>(task.flops), kSimilar)) {
-      state.search->suggest(choice);
-    }
     const auto record = request_.records.find(task.key);
     if (record == request_.records.end()) return;
     try {
@@ -261,6 +260,7 @@ class Tuning {
     try {
       const base::Stopwatch before_proposing;
       begin(number);
+      suggest_similar(number);
       const bool first = !state.measured();
       const size_t count = std::min<size_t>(first ? kFirstBatch : kBatch, static_cast<size_t>(limits_.trials_left()));
       if (joint_stage_is_over()) state.search->end_joint_stage();
@@ -287,17 +287,27 @@ class Tuning {
     }
   }
 
-  // What groups of the same operators ended with, in this tuning and in earlier ones.
-  std::vector<Choice> choices_of(const std::string& ops) const {
+  // What did best for similar groups since the last time.
+  void suggest_similar(size_t number) {
+    TaskState& state = states_[number];
+    const auto flops = static_cast<double>(tasks_[number].flops);
+    for (const Choice& choice : most_similar(choices_of(number), flops, kSimilar)) {
+      if (state.suggested.insert(to_string(choice)).second) state.search->suggest(choice);
+    }
+  }
+
+  // Of other groups with the same first operator, in this tuning and in earlier ones.
+  std::vector<Choice> choices_of(size_t number) const {
+    const std::string ops = first_of(tasks_[number].ops);
     std::vector<Choice> choices;
     for (size_t t = 0; t < tasks_.size(); ++t) {
-      if (tasks_[t].ops != ops || !states_[t].search) continue;
+      if (t == number || first_of(tasks_[t].ops) != ops || !states_[t].search) continue;
       Choice choice = states_[t].search->best_choice();
       choice.flops = static_cast<double>(tasks_[t].flops);
       if (!choice.algorithm.empty()) choices.push_back(std::move(choice));
     }
     for (const auto& [key, record] : request_.records) {
-      if (record.ops != ops || record.choice.empty()) continue;
+      if (first_of(record.ops) != ops || record.choice.empty()) continue;
       try {
         choices.push_back(parse_choice(record.choice));
       } catch (const Error& error) {

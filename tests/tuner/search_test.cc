@@ -84,6 +84,31 @@ TEST(TaskSearch, BeginsWithWhatDidWellForASimilarGroup) {
   }
 }
 
+TEST(TaskSearch, ASuggestionComesNextAtAnyTime) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
+  const Task& task = groups.tasks[0];
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
+  const auto spaces = make_spaces(*task.computation, task.initial, target, {"direct"});
+  TaskSearch search(make_spaces(*task.computation, task.initial, target, {"direct"}), task.initial,
+                    make_evolutionary_proposer, 5);
+  std::vector<Outcome> outcomes(search.propose(8, no_opinion).size());
+  for (Outcome& outcome : outcomes) outcome.measured = true, outcome.ms = 1;
+  search.report(outcomes);
+  for (const Point& layout : spaces[0]->seeds()) {
+    const auto loops = spaces[0]->loops(layout);
+    const Point point = loops->seeds().back();
+    search.suggest(Choice{"direct", 0, spaces[0]->values(layout), loops->values(point)});
+    const std::vector<jit::GroupDecision> next = search.propose(1, no_opinion);
+    ASSERT_EQ(next.size(), 1u);
+    EXPECT_EQ(next[0], loops->decide(point));
+    Outcome outcome;
+    outcome.measured = true;
+    outcome.ms = 2;
+    search.report({outcome});
+  }
+}
+
 TEST(TaskSearch, TriesLayoutsInTheJointStageOnly) {
   const jit::Target target = jit::host_target();
   const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);

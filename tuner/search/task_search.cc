@@ -89,6 +89,7 @@ void TaskSearch::suggest(const Choice& choice) {
       }
       if (!trial) trial = add_trial(s, layout);
       trial->loops.suggest(choice.loops);
+      suggested_.push_back(trial);
     } catch (const Error&) {  // the template refuses the layouts here
     }
     return;
@@ -230,6 +231,11 @@ std::vector<jit::GroupDecision> TaskSearch::propose(size_t count, Ranking rankin
     if (!seen_.insert(jit::hash(decision)).second) continue;
     proposal.push_back(decision);
     last_.emplace_back();
+  }
+  while (proposal.size() < count && !suggested_.empty()) {
+    Trial& trial = *suggested_.back();
+    suggested_.pop_back();
+    propose_from(trial, 1, ranking, proposal);
   }
   if (!std::isfinite(best_ms())) {
     propose_first(count - proposal.size(), ranking, proposal);

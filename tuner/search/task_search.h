@@ -83,6 +83,7 @@ class TaskSearch {
   std::vector<std::unique_ptr<Trial>> trials_;
   std::mt19937_64 random_;
   std::vector<jit::GroupDecision> suggestions_;
+  std::vector<Trial*> suggested_;  // whose loops have a suggestion that comes next
   std::vector<Proposed> last_;
   std::set<uint64_t> seen_;
   std::map<std::string, Tally> tallies_;
