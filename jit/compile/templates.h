@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "jit/compile/decisions.h"
 #include "jit/compile/stage_loops.h"
@@ -75,6 +76,10 @@ int64_t outputs_per_group(const Computation& c);
 /// Weights packed in the order in which the templates walk them.
 Layout conv_weights(const Computation& c, int64_t block, int64_t input_block);
 Layout matmul_weights(const Computation& c, int64_t columns);
+/// The layouts with every constant vector of as many elements as there are output channels stored at the anchor's
+/// weights, whose other dimensions are fused to one; absent where there is no such vector, or the weights' layout keeps
+/// those dimensions apart. Schedules for the given layouts fit the result.
+std::optional<Layouts> with_bias_at_weights(const Computation& c, const Layouts& layouts);
 /// Extents of m (1 if there is none) and n of a matrix product's stage; k is its reduction.
 struct MatmulExtents {
   int64_t m = 1, n = 1, k = 1;
