@@ -2,11 +2,26 @@
 #include <algorithm>
 #include <numeric>
 
+#include <altrt/error.h>
+
 #include "jit/compile/templates.h"
+#include "jit/layout/steps.h"
+#include "jit/layout/stored.h"
 
 namespace altrt::jit {
 
 namespace {
+
+/// Whether all that reads the anchor's weights reads nothing but constants: it runs once, and what every run reads is
+/// what it makes of them.
+bool read_at_load_only(const Computation& c) {
+  for (const int number : c.readers(c.anchor.weights)) {
+    for (const Expr& e : stage_accesses(c.stages[static_cast<size_t>(number)])) {
+      if (c.tensors[static_cast<size_t>(e->id)].role != Role::constant) return false;
+    }
+  }
+  return true;
+}
 
 /// The dimension of the anchor's weights that runs over output channels; -1 if there is none.
 int output_dim(const Computation& c) {
@@ -26,7 +41,6 @@ int output_dim(const Computation& c) {
 struct Projection {
   Layout vector;
   std::vector<bool> own;  // per physical dimension: made of the chosen one
-  bool separate = true;   // no step mixes the chosen dimension with others
 };
 
 size_t made_by(const LayoutStep& step) {
@@ -45,7 +59,8 @@ size_t taken_by(const LayoutStep& step) {
   return step.kind == LayoutKind::fold ? 2 : 1;
 }
 
-Projection project(const Layout& layout, size_t rank, int dim) {
+/// Of a verified layout without store_at and decouple_at. Empty where a step mixes the chosen dimension with others.
+std::optional<Projection> project(const Layout& layout, size_t rank, int dim) {
   Projection p;
   p.own.assign(rank, false);
   p.own[static_cast<size_t>(dim)] = true;
@@ -53,7 +68,6 @@ Projection project(const Layout& layout, size_t rank, int dim) {
     return std::count(p.own.begin(), p.own.begin() + static_cast<std::ptrdiff_t>(physical), true);
   };
   for (LayoutStep step : layout.steps) {
-    if (step.kind == LayoutKind::store_at || step.kind == LayoutKind::decouple_at) return {{}, {}, false};
     if (step.kind == LayoutKind::reorder) {
       std::vector<bool> moved;
       std::vector<int64_t> order;
@@ -68,7 +82,7 @@ Projection project(const Layout& layout, size_t rank, int dim) {
     const auto first = p.own.begin() + step.dim;
     const auto last = first + static_cast<std::ptrdiff_t>(taken_by(step));
     const bool own = *first;
-    if (std::any_of(first, last, [&](bool other) { return other != own; })) return {{}, {}, false};
+    if (std::any_of(first, last, [&](bool other) { return other != own; })) return std::nullopt;
     if (own) {
       LayoutStep copy = step;
       copy.dim = static_cast<int>(number(static_cast<size_t>(step.dim)));
@@ -92,22 +106,43 @@ bool is_vector(const Computation& c, size_t tensor, DataType type, int64_t lengt
   return whole && elements == length && !c.readers(static_cast<int>(tensor)).empty();
 }
 
+/// Why the weights' layout by itself admits no vectors behind it; "" if nothing is wrong.
+std::string fault_of(const TensorDecl& weights, const Layout& layout) {
+  for (const LayoutStep& step : layout.steps) {
+    if (step.kind == LayoutKind::store_at || step.kind == LayoutKind::decouple_at)
+      return "the layout of " + weights.name + " has " + to_string(step) + " in it";
+  }
+  try {
+    verify(layout, weights.shape);
+  } catch (const Error& error) {
+    return weights.name + ": " + error.what();
+  }
+  return "";
+}
+
 }  // namespace
 
-std::optional<Layouts> with_bias_at_weights(const Computation& c, const Layouts& layouts) {
-  if (c.anchor.stage < 0 || c.anchor.weights < 0) return std::nullopt;
+BiasAtWeights with_bias_at_weights(const Computation& c, const Layouts& layouts) {
+  const auto refused = [](const std::string& reason) { return BiasAtWeights{std::nullopt, reason}; };
+  if (c.anchor.stage < 0 || c.anchor.weights < 0) return refused("the group has no weights");
   const TensorDecl& weights = c.tensors[static_cast<size_t>(c.anchor.weights)];
+  if (weights.role != Role::constant) return refused("the weights, " + weights.name + ", are no constant");
+  if (read_at_load_only(c)) return refused("other stages bring " + weights.name + " into their own form at load");
   const int dim = output_dim(c);
-  if (weights.role != Role::constant || dim < 0) return std::nullopt;
-  const Projection p = project(layout_of(c, c.anchor.weights, layouts), weights.shape.size(), dim);
+  if (dim < 0) return refused("no dimension of " + weights.name + " runs over all output channels");
+  const Layout& given = layout_of(c, c.anchor.weights, layouts);
+  if (const std::string fault = fault_of(weights, given); !fault.empty()) return refused(fault);
+  const std::optional<Projection> p = project(given, weights.shape.size(), dim);
+  if (!p) return refused("the layout of " + weights.name + " mixes output channels with other dimensions");
   // All other dimensions become one, along which the vectors lie behind the weights.
-  const auto first = std::find(p.own.begin(), p.own.end(), false);
-  const auto last = std::find(first, p.own.end(), true);
-  const bool adjacent = std::find(last, p.own.end(), false) == p.own.end();
-  if (!p.separate || first == p.own.end() || !adjacent) return std::nullopt;
-  const int along = static_cast<int>(first - p.own.begin()), others = static_cast<int>(last - first);
+  const auto first = std::find(p->own.begin(), p->own.end(), false);
+  const auto last = std::find(first, p->own.end(), true);
+  if (first == p->own.end()) return refused(weights.name + " has no dimension but that of output channels");
+  if (std::find(last, p->own.end(), false) != p->own.end())
+    return refused("the layout of " + weights.name + " has output channels between its other dimensions");
+  const int along = static_cast<int>(first - p->own.begin()), others = static_cast<int>(last - first);
 
-  Layouts result = layouts;
+  BiasAtWeights result{layouts, ""};
   bool any = false;
   for (size_t t = 0; t < c.tensors.size(); ++t) {
     if (static_cast<int>(t) == c.anchor.weights) continue;
@@ -115,12 +150,17 @@ std::optional<Layouts> with_bias_at_weights(const Computation& c, const Layouts&
     if (!is_vector(c, t, weights.type, weights.shape[static_cast<size_t>(dim)].bound)) continue;
     Layout layout;
     if (decl.shape.size() > 1) layout.fuse(0, static_cast<int>(decl.shape.size()));
-    layout.steps.insert(layout.steps.end(), p.vector.steps.begin(), p.vector.steps.end());
-    result[decl.name] = layout.store_at(weights.name, along);
+    layout.steps.insert(layout.steps.end(), p->vector.steps.begin(), p->vector.steps.end());
+    (*result.layouts)[decl.name] = layout.store_at(weights.name, along);
     any = true;
   }
-  if (!any) return std::nullopt;
-  if (others > 1) result[weights.name].fuse(along, others);
+  if (!any) return refused("the group has no constant vector over the output channels");
+  if (others > 1) (*result.layouts)[weights.name].fuse(along, others);
+  try {
+    resolve_store_at(c, *result.layouts);
+  } catch (const Error& error) {
+    return refused(error.what());
+  }
   return result;
 }
 

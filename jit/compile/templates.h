@@ -76,10 +76,17 @@ int64_t outputs_per_group(const Computation& c);
 /// Weights packed in the order in which the templates walk them.
 Layout conv_weights(const Computation& c, int64_t block, int64_t input_block);
 Layout matmul_weights(const Computation& c, int64_t columns);
-/// The layouts with every constant vector of as many elements as there are output channels stored at the anchor's
-/// weights, whose other dimensions are fused to one; absent where there is no such vector, or the weights' layout keeps
-/// those dimensions apart. Schedules for the given layouts fit the result.
-std::optional<Layouts> with_bias_at_weights(const Computation& c, const Layouts& layouts);
+struct BiasAtWeights {
+  std::optional<Layouts> layouts;
+  std::string refusal;  // why there are none
+};
+/// The layouts with every constant vector of as many elements as there are output channels (biases, scales) stored at
+/// the anchor's weights, whose other dimensions are fused to one; the vectors' own layouts are replaced. Pure; applied
+/// to its result it changes nothing. Schedules for the given layouts fit the result. Refused where the anchor has no
+/// constant weights, where only stages that run at load read them (winograd, gemm), where there is no such vector,
+/// where the weights' layout mixes output channels with other dimensions or keeps the others apart, and whatever
+/// resolve_store_at refuses.
+BiasAtWeights with_bias_at_weights(const Computation& c, const Layouts& layouts);
 /// Extents of m (1 if there is none) and n of a matrix product's stage; k is its reduction.
 struct MatmulExtents {
   int64_t m = 1, n = 1, k = 1;
