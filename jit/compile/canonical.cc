@@ -44,7 +44,10 @@ struct Renaming {
   GroupDecision operator()(const GroupDecision& decision) const {
     GroupDecision renamed{decision.provider, decision.algorithm, {}, {}, decision.parts};
     for (const auto& [tensor, layout] : decision.layouts) {
-      if (!layout.is_plain()) renamed.layouts[look_up(tensors, tensor)] = layout;
+      if (layout.is_plain()) continue;
+      Layout& copy = renamed.layouts[look_up(tensors, tensor)];
+      copy = layout;
+      for (LayoutStep& step : copy.steps) step.host = look_up(tensors, step.host);
     }
     for (const auto& [stage, schedule] : decision.schedule.stages) {
       StageSchedule& steps = renamed.schedule[look_up(stages, stage)];

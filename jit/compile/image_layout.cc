@@ -280,6 +280,8 @@ int64_t channel_block(const Layout& layout) {
       }
       case LayoutKind::pad:
       case LayoutKind::unpad:
+      case LayoutKind::store_at:
+      case LayoutKind::decouple_at:
         break;
     }
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "jit/layout/stored.h"
 #include "jit/loop/loops.h"
 
 namespace altrt::jit {
@@ -11,6 +12,20 @@ const Layout& layout_of(const Computation& c, int tensor, const Layouts& layouts
   const auto it = layouts.find(c.tensors[tensor].name);
   return it == layouts.end() ? plain : it->second;
 }
+
+namespace {
+
+/// As it lies in memory, alone or with others.
+Layout memory_layout(const Computation& c, int tensor, const Layouts& layouts) {
+  const bool shared = std::any_of(layouts.begin(), layouts.end(), [](const auto& entry) {
+    const auto& steps = entry.second.steps;
+    return !steps.empty() &&
+           (steps.back().kind == LayoutKind::store_at || steps.back().kind == LayoutKind::decouple_at);
+  });
+  return shared ? resolve_store_at(c, layouts).layout(c, tensor) : layout_of(c, tensor, layouts);
+}
+
+}  // namespace
 
 std::vector<LoopInfo> stage_loops(const Computation& c, const Stage& stage, const Layouts& layouts) {
   const Region whole{{}, c.tensors[stage.outputs[0]].shape};
@@ -50,7 +65,7 @@ std::vector<Expr> stage_accesses(const Stage& stage) {
 }
 
 AxisStride axis_stride(const Computation& c, const Expr& e, const std::string& axis, const Layouts& layouts) {
-  const Layout& layout = layout_of(c, e->id, layouts);
+  const Layout layout = memory_layout(c, e->id, layouts);
   const std::vector<Extent>& shape = c.tensors[e->id].shape;
   // One step along the axis, seen from index 0 of everything else: exact for linear indices, and within one block for
   // split ones.

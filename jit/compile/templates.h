@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "jit/compile/decisions.h"
 #include "jit/compile/image_layout.h"
@@ -114,6 +115,17 @@ Layout packed_weights(const Computation& c, const Layouts& layouts, const Window
 /// are as long.
 int64_t group_block(int64_t outputs_per_group, const Target& target);
 Layout matmul_weights(const Computation& c, int64_t columns);
+struct BiasAtWeights {
+  std::optional<Layouts> layouts;
+  std::string refusal;  // why there are none
+};
+/// The layouts with every constant vector of as many elements as there are output channels (biases, scales) stored at
+/// the anchor's weights, whose other dimensions are fused to one; the vectors' own layouts are replaced. Pure; applied
+/// to its result it changes nothing. Schedules for the given layouts fit the result. Refused where the anchor has no
+/// constant weights, where only stages that run at load read them (winograd, gemm), where there is no such vector,
+/// where the weights' layout mixes output channels with other dimensions or keeps the others apart, and whatever
+/// resolve_store_at refuses.
+BiasAtWeights with_bias_at_weights(const Computation& c, const Layouts& layouts);
 /// Extents of m (1 if there is none) and n of a matrix product's stage; k is its reduction.
 struct MatmulExtents {
   int64_t m = 1, n = 1, k = 1;

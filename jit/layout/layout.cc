@@ -2,6 +2,7 @@
 #include "jit/layout/layout.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "runtime/base/hash.h"
@@ -54,6 +55,16 @@ Layout& Layout::unpad(int dim, int64_t lo, int64_t hi) {
   return *this;
 }
 
+Layout& Layout::store_at(std::string host, int dim, std::vector<int64_t> index_and_extent) {
+  append(*this, LayoutKind::store_at, dim, std::move(index_and_extent)).steps.back().host = std::move(host);
+  return *this;
+}
+
+Layout& Layout::decouple_at(std::string host, int dim, std::vector<int64_t> index_and_extent) {
+  append(*this, LayoutKind::decouple_at, dim, std::move(index_and_extent)).steps.back().host = std::move(host);
+  return *this;
+}
+
 bool Layout::has_filled_padding() const {
   return std::any_of(steps.begin(), steps.end(), [](const LayoutStep& step) {
     return step.kind == LayoutKind::pad && step.fill && step.lo + step.hi > 0;
@@ -69,6 +80,7 @@ uint64_t hash(const Layout& layout) {
     hasher.add(step.lo).add(step.hi).add(step.fill.has_value());
     // Equal layouts have equal hashes: 0 and -0 compare equal.
     if (step.fill) hasher.add(*step.fill == 0 ? 0.0 : *step.fill);
+    hasher.add(std::string_view(step.host));
   }
   return hasher.value();
 }

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <altrt/error.h>
+
 #include "jit/layout/permute_plan.h"
 #include "jit/layout/transpose.h"
 
@@ -316,6 +318,32 @@ void fill_padding(DataType type, const std::vector<int64_t>& shape, const Layout
   // Between equal layouts most values are uniform, so that rows get long; only which positions are padding matters.
   CopyPlan plan = make_copy_plan(type, make_copy_map(shape, layout, layout), true);
   plan.run(nullptr, data, 0, plan.units);
+}
+
+void store_source(DataType type, const std::vector<int64_t>& shape, const Layout& layout, const void* from,
+                  void* memory) {
+  const std::vector<Extent> extents(shape.begin(), shape.end());
+  verify(layout, extents);
+  if (layout.steps.empty() || layout.steps.back().kind != LayoutKind::store_at) {
+    throw Error(ErrorCode::invalid_argument, "layout \"" + to_string(layout) + "\" does not end in store_at");
+  }
+  Layout own = layout;
+  const LayoutStep step = own.steps.back();
+  own.steps.pop_back();
+  const Permute permute(type, shape, {}, own);
+  std::vector<uint8_t> packed(static_cast<size_t>(permute.bytes_to()));
+  permute.run(from, packed.data(), 0, permute.tasks());
+
+  // Row-major [outer..., inner...] becomes [outer..., index of extent, inner...].
+  const std::vector<Extent> dims = physical_shape(own, extents);
+  int64_t outer = 1;
+  for (int d = 0; d < step.dim; ++d) outer *= dims[static_cast<size_t>(d)].bound;
+  if (packed.empty()) return;
+  const size_t row = packed.size() / static_cast<size_t>(outer);
+  const auto index = static_cast<size_t>(step.factors[0]), extent = static_cast<size_t>(step.factors[1]);
+  for (size_t i = 0; i < static_cast<size_t>(outer); ++i) {
+    std::memcpy(static_cast<uint8_t*>(memory) + (i * extent + index) * row, packed.data() + i * row, row);
+  }
 }
 
 }  // namespace altrt::jit

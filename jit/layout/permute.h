@@ -18,8 +18,9 @@ class Permute {
   /// Error(invalid_argument) if a layout does not fit the shape, or a fill value of `to` the type.
   Permute(DataType type, const std::vector<int64_t>& shape, const Layout& from, const Layout& to);
   /// Copies slices [first, last) of tasks(); disjoint ranges may run in parallel. Filled padding of `to` is written,
-  /// undefined padding (and whatever `from` does not hold: it ends in fold or unpad) is written as 0. The two memories
-  /// may not overlap; each needs the alignment of its type only.
+  /// undefined padding (and whatever `from` does not hold: it ends in fold, unpad or decouple_at) is written as 0, as
+  /// is what a store_at in `to` leaves for its host. The two memories may not overlap; each needs the alignment of its
+  /// type only.
   void run(const void* from, void* to, int64_t first, int64_t last) const;
   /// A few thousand elements each; 0 if there is nothing to write.
   int64_t tasks() const { return tasks_; }
@@ -34,5 +35,10 @@ class Permute {
 /// Writes every filled padding position of a tensor in `layout` (and 0 to undefined padding), and nothing else. Errors
 /// as Permute's.
 void fill_padding(DataType type, const std::vector<int64_t>& shape, const Layout& layout, void* data);
+
+/// Writes a tensor that is stored at another one into its place in that one's memory, and nothing else. `layout` is the
+/// source's, as resolve_store_at() gives it. Errors as Permute's.
+void store_source(DataType type, const std::vector<int64_t>& shape, const Layout& layout, const void* from,
+                  void* memory);
 
 }  // namespace altrt::jit

@@ -333,13 +333,43 @@ void compact_groups(CopyMap& map) {
   map.groups = std::move(kept);
 }
 
-}  // namespace
-
-bool CopyMap::alone(int dim) const {
-  return std::count_if(dims.begin(), dims.end(), [&](const MapDim& d) { return d.group == dims[dim].group; }) == 1;
+bool names_host(const Layout& layout) {
+  return std::any_of(layout.steps.begin(), layout.steps.end(), [](const LayoutStep& step) {
+    return step.kind == LayoutKind::store_at || step.kind == LayoutKind::decouple_at;
+  });
 }
 
-CopyMap make_copy_map(const std::vector<int64_t>& shape, const Layout& from, const Layout& to) {
+/// The same placement without store_at and decouple_at. A tensor without dimensions counts as one of shape [1].
+Layout without_store_at(const Layout& layout, const std::vector<Extent>& shape) {
+  const Shapes shapes = shapes_along(layout, shape);
+  Layout result;
+  const auto swap_first = [&](size_t rank) {
+    std::vector<int64_t> order(rank);
+    std::iota(order.begin(), order.end(), 0);
+    std::swap(order[0], order[1]);
+    result.reorder(order);
+  };
+  for (size_t i = 0; i < layout.steps.size(); ++i) {
+    const LayoutStep& step = layout.steps[i];
+    const size_t before = shapes[i].size(), after = shapes[i + 1].size();
+    if (step.kind == LayoutKind::store_at) {
+      const int64_t index = step.factors[0], extent = step.factors[1];
+      if (before > 0) result.split(std::max(step.dim - 1, 0), {0, 1});
+      if (before > 0 && step.dim == 0) swap_first(after);
+      result.pad(step.dim, index, extent - index - 1, std::nullopt);
+    } else if (step.kind == LayoutKind::decouple_at) {
+      result.unpad(step.dim, step.factors[0], step.factors[1] - step.factors[0] - 1);
+      if (after > 0 && step.dim == 0) swap_first(before);
+      if (after > 0) result.fuse(std::max(step.dim - 1, 0), 2);
+    } else if (before > 0) {
+      result.steps.push_back(step);
+    }
+  }
+  return result;
+}
+
+/// Of layouts without store_at and decouple_at.
+CopyMap copy_map(const std::vector<int64_t>& shape, const Layout& from, const Layout& to) {
   std::vector<Extent> extents(shape.begin(), shape.end());
   Grouping grouping(shape.size());
   Side source = make_side(from, extents, grouping);
@@ -375,6 +405,19 @@ CopyMap make_copy_map(const std::vector<int64_t>& shape, const Layout& from, con
   merge_uniform(map);
   compact_groups(map);
   return map;
+}
+
+}  // namespace
+
+bool CopyMap::alone(int dim) const {
+  return std::count_if(dims.begin(), dims.end(), [&](const MapDim& d) { return d.group == dims[dim].group; }) == 1;
+}
+
+CopyMap make_copy_map(const std::vector<int64_t>& shape, const Layout& from, const Layout& to) {
+  if (!names_host(from) && !names_host(to)) return copy_map(shape, from, to);
+  const std::vector<Extent> extents(shape.begin(), shape.end());
+  return copy_map(shape.empty() ? std::vector<int64_t>{1} : shape, without_store_at(from, extents),
+                  without_store_at(to, extents));
 }
 
 void merge_alone(CopyMap& map, int dim) {

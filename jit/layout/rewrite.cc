@@ -176,6 +176,12 @@ Exprs to_physical(const Layout& layout, const std::vector<Extent>& shape, const 
       case LayoutKind::unpad:
         result[dim] = simplify(result[dim] - step.lo, ranges);
         break;
+      case LayoutKind::store_at:
+        replace(result, dim, 0, {Expr(step.factors[0])});
+        break;
+      case LayoutKind::decouple_at:
+        replace(result, dim, 1, {});
+        break;
     }
   }
   return result;
@@ -192,7 +198,7 @@ LogicalIndex to_logical(const Layout& layout, const std::vector<Extent>& shape, 
     const Extents& before = shapes[i];
     Exprs& index = result.index;
     int dim = step.dim;
-    int64_t extent = before.empty() ? 0 : before[dim].bound;
+    int64_t extent = dim < static_cast<int>(before.size()) ? before[dim].bound : 0;
     Exprs reordered(index.size());
     TiledIndex tiled;
     switch (step.kind) {
@@ -223,6 +229,13 @@ LogicalIndex to_logical(const Layout& layout, const std::vector<Extent>& shape, 
         break;
       case LayoutKind::unpad:
         index[dim] = simplify(index[dim] + step.lo, ranges);
+        break;
+      case LayoutKind::store_at:
+        result.valid = logical_and(result.valid, eq(index[dim], Expr(step.factors[0])));
+        replace(index, dim, 1, {});
+        break;
+      case LayoutKind::decouple_at:
+        replace(index, dim, 0, {Expr(step.factors[0])});
         break;
     }
   }

@@ -172,6 +172,39 @@ Extents apply_pad(const LayoutStep& step, const Extents& shape) {
   return replace(shape, step.dim, 1, {pad ? extent + border : extent - border});
 }
 
+/// {index, extent} of store_at and decouple_at.
+void require_place(const LayoutStep& step) {
+  if (step.factors.empty()) refuse("its place in '" + step.host + "' is known only together with that tensor's layout");
+  require_factors(step, 2, "index and extent");
+  int64_t index = step.factors[0], extent = step.factors[1];
+  if (index < 0 || index >= extent || extent > kMaxElements) {
+    refuse("there is no index " + std::to_string(index) + " in an extent of " + std::to_string(extent));
+  }
+}
+
+Extents apply_store_at(const LayoutStep& step, const Extents& shape) {
+  require_place(step);
+  int64_t rank = static_cast<int64_t>(shape.size());
+  if (step.dim < 0 || step.dim > rank) {
+    refuse("a tensor of rank " + std::to_string(rank) + " can't be stored along dimension " + std::to_string(step.dim));
+  }
+  if (step.dim == 0 && rank > 0 && shape[0].is_symbolic()) {
+    refuse("dimension 0 has a run-time extent: it must stay outermost");
+  }
+  return replace(shape, step.dim, 0, {step.factors[1]});
+}
+
+Extents apply_decouple_at(const LayoutStep& step, const Extents& shape) {
+  require_place(step);
+  require_dims(shape, step.dim, 1);
+  require_constant(shape, step.dim, 1, "decoupled");
+  if (shape[step.dim].bound != step.factors[1]) {
+    refuse("dimension " + std::to_string(step.dim) + " has an extent of " + std::to_string(shape[step.dim].bound) +
+           ", not " + std::to_string(step.factors[1]));
+  }
+  return replace(shape, step.dim, 1, {});
+}
+
 std::string fused_name(const std::vector<std::string>& names, int64_t dim, int64_t count) {
   std::string name = names[dim];
   for (int64_t i = dim + 1; i < dim + count; ++i) name += "*" + names[i];
@@ -213,6 +246,10 @@ std::vector<Extent> apply_step(const LayoutStep& step, const std::vector<Extent>
     case LayoutKind::pad:
     case LayoutKind::unpad:
       return apply_pad(step, shape);
+    case LayoutKind::store_at:
+      return apply_store_at(step, shape);
+    case LayoutKind::decouple_at:
+      return apply_decouple_at(step, shape);
   }
   refuse("unknown primitive");
 }
@@ -262,8 +299,10 @@ std::vector<std::string> physical_names(const Layout& layout, const std::vector<
     int64_t rank = static_cast<int64_t>(result.size());
     int64_t count = step.kind == LayoutKind::fuse && step.factors.size() == 1 ? step.factors[0]
                     : step.kind == LayoutKind::fold                           ? 2
+                    : step.kind == LayoutKind::store_at                       ? 0
                                                                               : 1;
-    if (!reorder && (step.dim < 0 || count < 1 || count > rank || step.dim > rank - count)) refuse_step(i);
+    bool fuses = step.kind == LayoutKind::fuse;
+    if (!reorder && (step.dim < 0 || (fuses && count < 1) || count > rank || step.dim > rank - count)) refuse_step(i);
     std::vector<std::string> by;
     switch (step.kind) {
       case LayoutKind::split:
@@ -287,6 +326,12 @@ std::vector<std::string> physical_names(const Layout& layout, const std::vector<
         break;
       case LayoutKind::fold:
         replace_names(step.dim, 2, {folded_name(result[step.dim], result[step.dim + 1])});
+        break;
+      case LayoutKind::store_at:
+        replace_names(step.dim, 0, {step.host});
+        break;
+      case LayoutKind::decouple_at:
+        replace_names(step.dim, 1, {});
         break;
       case LayoutKind::pad:
       case LayoutKind::unpad:
@@ -327,6 +372,12 @@ Layout inverse(const Layout& layout, const std::vector<Extent>& shape) {
         break;
       case LayoutKind::unpad:
         result.pad(step.dim, step.lo, step.hi, std::nullopt);
+        break;
+      case LayoutKind::store_at:
+        result.decouple_at(step.host, step.dim, step.factors);
+        break;
+      case LayoutKind::decouple_at:
+        result.store_at(step.host, step.dim, step.factors);
         break;
     }
   }

@@ -1,4 +1,5 @@
 // Layouts as text: "split(1, 0x16) reorder(0,1,3,4,2) pad(2, 1, 1, 0)".
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <string>
@@ -17,9 +18,9 @@ struct KindName {
   const char* name;
 };
 constexpr KindName kKindNames[] = {
-    {LayoutKind::split, "split"}, {LayoutKind::reorder, "reorder"}, {LayoutKind::fuse, "fuse"},
-    {LayoutKind::pad, "pad"},     {LayoutKind::unfold, "unfold"},   {LayoutKind::fold, "fold"},
-    {LayoutKind::unpad, "unpad"},
+    {LayoutKind::split, "split"}, {LayoutKind::reorder, "reorder"},   {LayoutKind::fuse, "fuse"},
+    {LayoutKind::pad, "pad"},     {LayoutKind::unfold, "unfold"},     {LayoutKind::fold, "fold"},
+    {LayoutKind::unpad, "unpad"}, {LayoutKind::store_at, "store_at"}, {LayoutKind::decouple_at, "decouple_at"},
 };
 
 std::string join(const std::vector<int64_t>& values, const char* separator) {
@@ -32,6 +33,20 @@ std::string fill_text(double fill) {
   char buffer[32];
   return std::string(buffer, std::to_chars(buffer, buffer + sizeof(buffer), fill).ptr);
 }
+
+bool is_word(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; }
+
+bool ends_name(char c) { return c == ',' || c == ')' || c == '"' || std::isspace(static_cast<unsigned char>(c)); }
+
+/// In quotes where it would not be read back without.
+std::string name_text(const std::string& name) {
+  if (!name.empty() && std::none_of(name.begin(), name.end(), ends_name)) return name;
+  std::string text = "\"";
+  for (char c : name) text += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  return text + "\"";
+}
+
+bool names_host(LayoutKind kind) { return kind == LayoutKind::store_at || kind == LayoutKind::decouple_at; }
 
 /// Reads tokens from the front of a text; white space between tokens means nothing.
 class Reader {
@@ -54,13 +69,29 @@ class Reader {
   LayoutKind kind() {
     skip_space();
     size_t begin = position_;
-    while (position_ < text_.size() && std::isalpha(static_cast<unsigned char>(text_[position_]))) ++position_;
+    while (position_ < text_.size() && is_word(text_[position_])) ++position_;
     std::string word = text_.substr(begin, position_ - begin);
     for (const KindName& entry : kKindNames) {
       if (word == entry.name) return entry.kind;
     }
     position_ = begin;
-    fail("expected split, reorder, fuse, unfold, fold, pad or unpad");
+    fail("expected split, reorder, fuse, unfold, fold, pad, unpad, store_at or decouple_at");
+  }
+  /// A tensor's name: up to the next ',' or ')', or in quotes.
+  std::string name() {
+    std::string result;
+    if (accept('"')) {
+      while (position_ < text_.size() && text_[position_] != '"') {
+        if (text_[position_] == '\\' && position_ + 1 < text_.size()) ++position_;
+        result += text_[position_++];
+      }
+      expect('"');
+      return result;
+    }
+    skip_space();
+    while (position_ < text_.size() && !ends_name(text_[position_])) result += text_[position_++];
+    if (result.empty()) fail("expected a tensor's name");
+    return result;
   }
   template <typename T>
   T number() {
@@ -99,6 +130,14 @@ LayoutStep parse_step(Reader& reader) {
     reader.expect(')');
     return step;
   }
+  if (names_host(step.kind)) {
+    step.host = reader.name();
+    reader.expect(',');
+    step.dim = reader.number<int>();
+    if (reader.accept(',')) step.factors = reader.numbers(',');
+    reader.expect(')');
+    return step;
+  }
   step.dim = reader.number<int>();
   reader.expect(',');
   switch (step.kind) {
@@ -134,6 +173,10 @@ std::string to_string(const LayoutStep& step) {
     if (entry.kind == step.kind) text = entry.name;
   }
   if (step.kind == LayoutKind::reorder) return text + "(" + join(step.factors, ",") + ")";
+  if (names_host(step.kind)) {
+    text += "(" + name_text(step.host) + ", " + std::to_string(step.dim);
+    return text + (step.factors.empty() ? "" : ", " + join(step.factors, ", ")) + ")";
+  }
   text += "(" + std::to_string(step.dim) + ", ";
   if (step.kind == LayoutKind::split) return text + join(step.factors, "x") + ")";
   if (step.kind != LayoutKind::pad && step.kind != LayoutKind::unpad) return text + join(step.factors, ", ") + ")";

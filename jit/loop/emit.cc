@@ -202,7 +202,7 @@ std::vector<int> kernel_arguments(const Prepared& group, int root) {
     if (stage != root) continue;
     const Stage& s = group.stage(static_cast<int>(i));
     const auto look = [&](const Expr& e) {
-      if (e.is(ExprKind::access)) used[static_cast<size_t>(e->id)] = true;
+      if (e.is(ExprKind::access)) used[static_cast<size_t>(group.memory[static_cast<size_t>(e->id)])] = true;
     };
     for (const StateValue& state : s.state) visit(state.update, look);
     for (const Expr& result : s.results) visit(result, look);
@@ -230,6 +230,12 @@ void bind_arguments(const Prepared& group, int root, const std::vector<int>& arg
     buffer.written = std::find(stage.outputs.begin(), stage.outputs.end(), tensor) != stage.outputs.end();
     place.storages[tensor] = Storage{buffer.argument, layout, decl.shape, {}};
     nest.buffers.push_back(buffer);
+  }
+  for (size_t t = 0; t < group.memory.size(); ++t) {
+    const auto host = place.storages.find(group.memory[t]);
+    const int source = static_cast<int>(t);
+    if (group.memory[t] == source || host == place.storages.end()) continue;
+    place.storages[source] = Storage{host->second.buffer, group.layouts[t], group.tensor(source).shape, {}};
   }
 }
 

@@ -13,7 +13,7 @@
 namespace altrt::jit {
 
 /// By tensor name; a tensor without an entry is row-major. The layout of an intermediate that is computed at a loop
-/// applies to its region.
+/// applies to its region. Constants that are stored at others (store_at) are read from the host's memory.
 using Layouts = std::map<std::string, Layout>;
 
 /// One kernel of a lowered group.
@@ -21,7 +21,8 @@ struct LoweredKernel {
   Nest nest;
   /// Nest argument i is this tensor of the Computation. Intermediates between root stages appear here: they live in the
   /// plan. Numbers past the Computation's tensors are scratch between its kernels that lowering added (chunk states of
-  /// split_reduction): plain arrays of the nest buffer's type and shape.
+  /// split_reduction): plain arrays of the nest buffer's type and shape. A tensor that is stored at another one is
+  /// never an argument: its host is.
   std::vector<int> arguments;
 };
 

@@ -38,6 +38,13 @@ std::vector<T> moved(const std::vector<T>& dims, const LayoutStep& step, const T
       result.clear();
       for (int64_t from : step.factors) result.push_back(dims[static_cast<size_t>(from)]);
       return result;
+    case LayoutKind::store_at:
+      result.push_back(fresh);
+      keep_from(0);
+      return result;
+    case LayoutKind::decouple_at:
+      keep_from(1);
+      return result;
     case LayoutKind::pad:
     case LayoutKind::unpad:
       return dims;
@@ -48,7 +55,7 @@ std::vector<T> moved(const std::vector<T>& dims, const LayoutStep& step, const T
 size_t dims_touched(const LayoutStep& step) {
   if (step.kind == LayoutKind::fuse) return static_cast<size_t>(step.factors[0]);
   if (step.kind == LayoutKind::fold) return 2;
-  return step.kind == LayoutKind::reorder ? 0 : 1;
+  return step.kind == LayoutKind::reorder || step.kind == LayoutKind::store_at ? 0 : 1;
 }
 
 bool same_value(double a, double b) {

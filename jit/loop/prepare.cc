@@ -5,6 +5,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/layout/stored.h"
 #include "jit/loop/loops.h"
 
 namespace altrt::jit {
@@ -128,13 +129,24 @@ void select_borders(Prepared& p) {
   }
 }
 
+/// By tensor of `p`, whose numbers are others than those of the Computation that was given.
+void set_memory(const Computation& given, const StoredLayouts& stored, Prepared& p) {
+  for (size_t t = 0; t < p.computation.tensors.size(); ++t) {
+    const int number = given.find_tensor(p.computation.tensors[t].name);
+    const int host = number < 0 ? -1 : stored.memory[static_cast<size_t>(number)];
+    p.memory.push_back(host == number ? static_cast<int>(t)
+                                      : p.computation.find_tensor(given.tensors[static_cast<size_t>(host)].name));
+  }
+}
+
 }  // namespace
 
 Prepared prepare(const Computation& c, const Layouts& given, const Schedule& given_schedule) {
   Prepared p;
   p.computation = c;
   Schedule schedule = given_schedule;
-  Layouts layouts = given;
+  const StoredLayouts stored = resolve_store_at(c, given);
+  Layouts layouts = stored.layouts;
   inline_stages(p.computation, schedule);
   split_reductions(p.computation, schedule);
   const std::vector<std::string> copies = cache_reads(p.computation, layouts, schedule);
@@ -144,6 +156,7 @@ Prepared prepare(const Computation& c, const Layouts& given, const Schedule& giv
     const auto found = layouts.find(tensor.name);
     p.layouts.push_back(found == layouts.end() ? Layout() : found->second);
   }
+  set_memory(c, stored, p);
   for (size_t i = 0; i < p.computation.stages.size(); ++i) {
     const std::string& name = p.computation.stages[i].name;
     p.schedules.push_back(schedule[name]);

@@ -20,7 +20,8 @@ struct Placement {
 
 struct Prepared {
   Computation computation;
-  std::vector<Layout> layouts;           // by tensor
+  std::vector<Layout> layouts;           // by tensor, store_at resolved
+  std::vector<int> memory;               // by tensor: the tensor in whose memory it lies, itself for most
   std::vector<StageSchedule> schedules;  // by stage
   std::vector<Placement> placements;     // by stage
   std::vector<bool> copies;              // by stage: made by cache_read, its loops are chosen by lowering

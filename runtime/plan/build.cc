@@ -132,20 +132,30 @@ int Builder::value_of(const Binding& binding, int tensor) const {
   return static_cast<size_t>(source) < values.size() ? values[static_cast<size_t>(source)] : -1;
 }
 
+// The constant that a tensor of a compiled group is.
+int Builder::constant_of(const Binding& binding, int tensor) const {
+  const int number = value_of(binding, tensor);
+  if (number < 0 || !value(number).is_constant()) {
+    fail("tensor '" + binding.code->compiled->computation.tensors[static_cast<size_t>(tensor)].name + "' of group '" +
+         input_.groups[static_cast<size_t>(binding.group)].name + "' shares a memory and is no constant of the graph");
+  }
+  return number;
+}
+
 // Where a tensor of a compiled group lies; decided when the first kernel that uses it asks.
 Location Builder::place_of(Binding& binding, int tensor, bool constant) {
   const auto known = binding.places.find(tensor);
   if (known != binding.places.end()) return known->second;
   const jit::CompiledGroup& compiled = *binding.code->compiled;
   const jit::TensorDecl& decl = compiled.computation.tensors[static_cast<size_t>(tensor)];
-  const auto found = compiled.layouts.find(decl.name);
-  const jit::Layout layout = found == compiled.layouts.end() ? jit::Layout{} : found->second;
+  const jit::Layout layout = binding.stored.layout(compiled.computation, tensor);
+  const std::vector<int> sources = binding.stored.sources(tensor);
   const int number = value_of(binding, tensor);
   const std::string& group = input_.groups[static_cast<size_t>(binding.group)].name;
   Location place;
   if (decl.role == jit::Role::input || decl.role == jit::Role::constant) {
     if (number < 0) fail("group '" + group + "' reads tensor '" + decl.name + "', which is no value of the graph");
-    place = read(number, layout);
+    place = sources.empty() ? read(number, layout) : packed_together(binding, tensor, sources);
   } else if (constant) {
     fail("group '" + group + "': a constant kernel reads '" + decl.name + "', which is not constant");
   } else if (decl.role == jit::Role::output && number >= 0) {
@@ -164,6 +174,7 @@ void Builder::add_kernels(int group) {
   binding.code = &input_.code[static_cast<size_t>(group)];
   if (!binding.code->compiled || !binding.code->source) fail("group without code");
   const std::vector<jit::CompiledKernel>& kernels = binding.code->compiled->kernels;
+  binding.stored = jit::resolve_store_at(binding.code->compiled->computation, binding.code->compiled->layouts);
   if (kernels.size() != binding.code->loaded.size()) fail("group whose kernels are not all loaded");
   for (size_t k = 0; k < kernels.size(); ++k) {
     if (kernels[k].constant) run_constant_kernel(binding, static_cast<int>(k));

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "jit/layout/stored.h"
 #include "runtime/base/buffer.h"
 #include "runtime/plan/build.h"
 
@@ -33,6 +34,7 @@ class Builder {
   struct Binding {
     int group = -1;
     const GroupCode* code = nullptr;
+    jit::StoredLayouts stored;       // the compiled layouts, store_at resolved
     std::map<int, Location> places;  // by tensor number of the compiled Computation
   };
 
@@ -46,6 +48,7 @@ class Builder {
   void add_report(int group);
   Location place_of(Binding& binding, int tensor, bool constant);
   int value_of(const Binding& binding, int tensor) const;
+  int constant_of(const Binding& binding, int tensor) const;
 
   // storage.cc
   Location read(int value, const jit::Layout& layout);
@@ -54,6 +57,7 @@ class Builder {
                        const jit::Layout& layout, bool keeps_padding);
   Location new_constant(Constant constant);
   Location packed(int value, const jit::Layout& layout);
+  Location packed_together(const Binding& binding, int host, const std::vector<int>& sources);
   std::shared_ptr<base::AlignedBuffer> pack(const Tensor& data, const jit::Layout& layout);
   void convert(int value, const Instance& from, const Location& to, const jit::Layout& layout);
   void set_conversion(Step& step, const graph::Value& value, const Instance& from, const Location& to,

@@ -81,6 +81,7 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
     const int tensor = kernel.arguments[a];
     if (kernel.written[a]) outputs.push_back(a);
     key += " " + std::to_string(value_of(binding, tensor));
+    for (const int source : binding.stored.sources(tensor)) key += "+" + std::to_string(value_of(binding, source));
   }
   key += " of group " + std::to_string(binding.group);
 
@@ -89,8 +90,7 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
     std::vector<const void*> arguments(kernel.arguments.size(), nullptr);
     for (const size_t a : outputs) {
       const jit::TensorDecl& decl = tensors[static_cast<size_t>(kernel.arguments[a])];
-      const auto found = compiled.layouts.find(decl.name);
-      const jit::Layout layout = found == compiled.layouts.end() ? jit::Layout{} : found->second;
+      const jit::Layout layout = binding.stored.layout(compiled.computation, kernel.arguments[a]);
       const std::vector<int64_t> shape = plain_shape(decl.shape);
       const auto buffer =
           std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(decl.type, shape, layout)));
@@ -119,9 +119,7 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
     binding.places[tensor] = place;
     const int number = value_of(binding, tensor);
     if (number < 0 || tensors[static_cast<size_t>(tensor)].role != jit::Role::output) continue;
-    const auto layout = compiled.layouts.find(tensors[static_cast<size_t>(tensor)].name);
-    instances_[static_cast<size_t>(number)].push_back(
-        {layout == compiled.layouts.end() ? jit::Layout{} : layout->second, place});
+    instances_[static_cast<size_t>(number)].push_back({binding.stored.layout(compiled.computation, tensor), place});
   }
 }
 

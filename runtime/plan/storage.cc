@@ -101,6 +101,27 @@ Location Builder::packed(int number, const jit::Layout& layout) {
   return new_constant(weights_.get(place_ + "value " + std::to_string(number) + " " + jit::to_string(layout), make));
 }
 
+// A constant and those that are stored at it, in one memory.
+Location Builder::packed_together(const Binding& binding, int host, const std::vector<int>& sources) {
+  const jit::Computation& c = binding.code->compiled->computation;
+  const auto data_of = [&](int tensor) -> const Tensor& { return *value(constant_of(binding, tensor)).data; };
+  std::string key = place_ + "values";
+  std::vector<int> all{host};
+  all.insert(all.end(), sources.begin(), sources.end());
+  for (const int tensor : all) {
+    key += " " + std::to_string(constant_of(binding, tensor)) + " " + jit::to_string(binding.stored.layout(c, tensor));
+  }
+  const auto make = [&]() -> Constant {
+    const std::shared_ptr<base::AlignedBuffer> buffer = pack(data_of(host), binding.stored.layout(c, host));
+    for (const int source : sources) {
+      const Tensor& data = data_of(source);
+      jit::store_source(data.type(), data.shape(), binding.stored.layout(c, source), data.data(), buffer->data());
+    }
+    return stream_ ? upload(buffer->data(), buffer->size(), buffer->size()) : Constant(buffer, buffer->data());
+  };
+  return new_constant(weights_.get(key, make));
+}
+
 std::shared_ptr<base::AlignedBuffer> Builder::pack(const Tensor& data, const jit::Layout& layout) {
   const jit::Permute permute(data.type(), data.shape(), {}, layout);
   auto buffer =

@@ -217,9 +217,9 @@ TEST(Layout, NonsenseTextIsRefused) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(
-      message("split(1, 0x16) foo(2)"),
-      "layout \"split(1, 0x16) foo(2)\", character 16: expected split, reorder, fuse, unfold, fold, pad or unpad");
+  EXPECT_EQ(message("split(1, 0x16) foo(2)"),
+            "layout \"split(1, 0x16) foo(2)\", character 16: expected split, reorder, fuse, unfold, fold, pad, unpad, "
+            "store_at or decouple_at");
   EXPECT_EQ(message("split 1"), "layout \"split 1\", character 7: expected '('");
   EXPECT_EQ(message("split(1, x)"), "layout \"split(1, x)\", character 10: expected a number in range");
   EXPECT_EQ(message("split(1, 0x99999999999999999999)"),

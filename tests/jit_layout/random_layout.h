@@ -111,6 +111,19 @@ inline Placement place(const Placement& x, const LayoutStep& step, int64_t numbe
         index[d] += step.lo;
         return at(index);
       });
+    case LayoutKind::store_at:
+      shape.insert(shape.begin() + d, step.factors[1]);
+      return build(shape, [&](std::vector<int64_t> index) {
+        if (index[d] != step.factors[0]) return padding;
+        index.erase(index.begin() + d);
+        return at(index);
+      });
+    case LayoutKind::decouple_at:
+      shape.erase(shape.begin() + d);
+      return build(shape, [&](std::vector<int64_t> index) {
+        index.insert(index.begin() + d, step.factors[0]);
+        return at(index);
+      });
   }
   return x;
 }
@@ -139,8 +152,8 @@ class RandomLayout {
     return result;
   }
 
-  /// `lossless`: without fold and unpad, so that every element has a place. Otherwise never so that some copies of an
-  /// unfolded element are dropped and others kept: such an element has no defined place.
+  /// `lossless`: without fold, unpad and decouple_at, so that every element has a place. Otherwise never so that some
+  /// copies of an unfolded element are dropped and others kept: such an element has no defined place.
   Layout layout(const std::vector<int64_t>& shape, int max_steps, bool lossless, int64_t max_elements = 4000) {
     Layout result;
     Placement x = place(result, shape);
@@ -188,10 +201,23 @@ class RandomLayout {
     auto is_unfold = [](const LayoutStep& step) { return step.kind == LayoutKind::unfold; };
     bool unfolded = std::any_of(before.steps.begin(), before.steps.end(), is_unfold);
     int rank = static_cast<int>(shape.size());
+    int64_t kind = integer(0, lossless ? 5 : 8);
+    if (rank == 0 || kind == 0) {
+      int64_t joint = integer(1, 4);
+      layout.store_at("host", static_cast<int>(integer(0, rank)), {integer(0, joint - 1), joint});
+      return;
+    }
     int dim = static_cast<int>(integer(0, rank - 1));
     int64_t extent = shape[dim];
-    switch (integer(0, lossless ? 4 : 6)) {
-      case 0: {
+    switch (kind) {
+      case 6: {
+        bool stored = !before.steps.empty() && before.steps.back().kind == LayoutKind::store_at;
+        if (stored) dim = before.steps.back().dim;
+        if (unfolded && !stored) break;
+        layout.decouple_at("host", dim, {stored ? before.steps.back().factors[0] : integer(0, extent - 1), shape[dim]});
+        break;
+      }
+      case 4: {
         int64_t inner = divisor(extent), outer = divisor(extent / inner);
         std::vector<int64_t> factors{integer(0, 1) ? 0 : extent / inner, inner};
         if (integer(0, 1)) factors = {extent / inner / outer, outer, inner};
@@ -211,12 +237,12 @@ class RandomLayout {
       case 3:
         layout.pad(dim, integer(0, 3), integer(0, 3), fill());
         break;
-      case 4: {
+      case 5: {
         int64_t tile = integer(1, extent + 1);
         layout.unfold(dim, tile, integer((tile + 1) / 2, tile));
         break;
       }
-      case 5: {
+      case 7: {
         int64_t lo = integer(0, extent - 1);
         if (!unfolded) layout.unpad(dim, lo, integer(0, extent - 1 - lo));
         break;

@@ -244,6 +244,26 @@ Case slices_of_a_blocked_tensor() {
   return c;
 }
 
+/// ALT's example of store_at: the bias is row K of the weights, here of each of their panels.
+Case bias_stored_at_its_weights() {
+  Case c;
+  c.computation = product(12, 32, 9);
+  c.computation.tensors[static_cast<size_t>(c.computation.find_tensor("b"))].role = Role::constant;
+  const int bias = add(c.computation, "bias", {32}, Role::constant);
+  Stage& stage = c.computation.stages[0];
+  stage.results = {max(stage.results[0] + access(bias, kFloat, {v("n")}), constant(kFloat, 0))};
+  c.layouts["b"].split(1, {0, 16}).reorder({1, 0, 2});
+  c.layouts["bias"].split(0, {0, 16}).store_at("b", 1);
+  c.schedule["matmul"]
+      .split("n", 16)
+      .split("m", 6)
+      .reorder({"n.0", "m.0", "k", "m.1", "n.1"})
+      .unroll("m.1")
+      .vectorize("n.1")
+      .parallel("n.0");
+  return c;
+}
+
 Case blocks_of_a_tail_are_split_again() {
   Case c;
   c.computation = product(5, 29, 3);
@@ -269,7 +289,8 @@ const std::vector<GoldenCase>& golden_cases() {
                                   {"dot_product", dot_product_in_lanes()},
                                   {"chunks", reduction_in_chunks()},
                                   {"slices", slices_of_a_blocked_tensor()},
-                                  {"nested_tails", blocks_of_a_tail_are_split_again()}};
+                                  {"nested_tails", blocks_of_a_tail_are_split_again()},
+                                  {"stored_bias", bias_stored_at_its_weights()}};
     for (GoldenCase& golden : cases) {
       Case& c = golden.c;
       c.kind = golden.name;

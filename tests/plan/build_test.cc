@@ -134,6 +134,40 @@ TEST_F(PlanBuild, ConstantsArePackedOnceAndSharedWhileInUse) {
   EXPECT_FALSE(watch.expired());
 }
 
+TEST_F(PlanBuild, ConstantsThatAreStoredAtOthersShareAMemory) {
+  const int x = made_.add_input("x"), w = made_.add_constant("w");
+  const int b = made_.add_constant("b", {kColumns}, 100), c = made_.add_constant("c", {kColumns}, 1000);
+  const jit::Layout stored = jit::Layout().store_at("t1", 0);
+  // The same weights with one bias, with another one, and alone.
+  made_.add_output(made_.add_group({{x, {}}, {w, {}}, {b, stored}}, {}, add_with_row));
+  made_.add_output(made_.add_group({{x, {}}, {w, {}}, {c, stored}}, {}, add_with_row));
+  made_.add_output(made_.add_group({{x, {}}, {w, {}}}, {}, add));
+  made_.add_output(made_.add_group({{x, {}}, {w, {}}, {b, stored}}, {}, add_with_row));
+  made_.add_output(w);
+  made_.add_output(b);
+  const Plan plan = build();
+  EXPECT_EQ(plan.constants.size(), 4u) << "w with b, w with c, w, b\n" << to_string(plan);
+  const Plan second = build();
+  EXPECT_EQ(second.constants, plan.constants);
+  const auto outputs = run(plan, team_, 2);
+  for (int64_t e = 0; e < kElements; ++e) {
+    const auto i = static_cast<size_t>(e);
+    const auto element = static_cast<float>(e), column = static_cast<float>(e % kColumns);
+    ASSERT_EQ(outputs[0][i], 2 * element + 100 * column);
+    ASSERT_EQ(outputs[1][i], 2 * element + 1000 * column);
+    ASSERT_EQ(outputs[2][i], 2 * element);
+    ASSERT_EQ(outputs[3][i], outputs[0][i]);
+    ASSERT_EQ(outputs[4][i], element);
+  }
+  for (size_t k = 0; k < static_cast<size_t>(kColumns); ++k) ASSERT_EQ(outputs[5][k], static_cast<float>(k) * 100);
+}
+
+TEST_F(PlanBuild, WhatSharesAMemoryMustBeConstant) {
+  const int x = made_.add_input("x"), w = made_.add_constant("w"), b = made_.add_constant("b", {kColumns});
+  made_.add_output(made_.add_group({{x, {}}, {w, {}}, {b, jit::Layout().store_at("t0", 0)}}, {}, add_with_row));
+  EXPECT_THROW(build(), Error);
+}
+
 std::atomic<int> constant_runs{0};
 
 TEST_F(PlanBuild, ConstantKernelsRunOnceAtLoad) {

@@ -110,6 +110,16 @@ TEST_F(DevicePlan, ConstantsAreUploadedOnceAndSharedWhileInUse) {
   expect(second, 0, 3, 0);
 }
 
+TEST_F(DevicePlan, ConstantsThatAreStoredAtOthersAreUploadedTogether) {
+  const int x = made_.add_input("x"), w = made_.add_constant("w"), b = made_.add_constant("b", {kColumns}, 0);
+  made_.add_output(add_group({{x, {}}, {w, {}}, {b, jit::Layout().store_at("t1", 0)}}, {}, add_with_row));
+  const Plan plan = build();
+  ASSERT_EQ(plan.constants.size(), 1u);
+  EXPECT_TRUE(device_->owns(plan.constants[0].get()));
+  EXPECT_EQ(count_calls("upload"), 1);
+  expect(plan, 0, 2, 0);
+}
+
 TEST_F(DevicePlan, ConstantKernelsRunOnTheDeviceAtLoad) {
   const int x = made_.add_input("x"), k = made_.add_constant("k");
   const int twice = add_group({{k, {}}}, padded(), add_one_into_padded);

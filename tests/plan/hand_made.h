@@ -60,17 +60,19 @@ class HandMade {
     graph_->inputs.push_back(add_value(name));
     return graph_->inputs.back();
   }
-  // Holds 0, 1, 2, ...
-  int add_constant(const std::string& name) {
-    Tensor data(DataType::f32, kShape);
-    for (int64_t i = 0; i < kElements; ++i) data.as<float>()[i] = static_cast<float>(i);
+  // Holds 0, 1, 2, ... times the factor.
+  int add_constant(const std::string& name, const Shape& shape = kShape, float factor = 1) {
+    Tensor data(DataType::f32, shape);
+    for (int64_t i = 0; i < element_count(shape); ++i) data.as<float>()[i] = static_cast<float>(i) * factor;
     const int value = add_value(name);
+    graph_->values.back().shape = shape;
     graph_->values.back().data = std::make_shared<const Tensor>(std::move(data));
     return value;
   }
   void add_output(int value) { graph_->outputs.push_back(value); }
 
-  // A group of one kernel: function(inputs..., output).
+  // A group of one kernel: function(inputs..., output). Tensors are named t0, t1, ...; those that are stored at another
+  // one are no arguments.
   int add_group(const std::vector<Use>& reads, const jit::Layout& layout, jit::KernelFunction function,
                 int64_t tasks = 1) {
     const int written = add_value("v" + std::to_string(graph_->values.size()));
@@ -88,11 +90,15 @@ class HandMade {
     kernel.object.name = node.name;
     kernel.tasks = tasks;
     const auto add_argument = [&](int value, const jit::Layout& at, jit::Role role) {
-      jit::TensorDecl decl{"t" + std::to_string(group.tensor_values.size()), DataType::f32, {kRows, kColumns}, role};
+      const Shape& shape = graph_->values[static_cast<size_t>(value)].shape;
+      jit::TensorDecl decl{
+          "t" + std::to_string(group.tensor_values.size()), DataType::f32, {shape.begin(), shape.end()}, role};
       if (!at.is_plain()) compiled->layouts[decl.name] = at;
-      kernel.arguments.push_back(group.computation.add_tensor(decl));
-      kernel.written.push_back(role == jit::Role::output);
+      const int tensor = group.computation.add_tensor(decl);
       group.tensor_values.push_back(value);
+      if (!at.is_plain() && at.steps.back().kind == jit::LayoutKind::store_at) return;
+      kernel.arguments.push_back(tensor);
+      kernel.written.push_back(role == jit::Role::output);
     };
     for (const Use& use : reads) {
       const bool constant = graph_->values[static_cast<size_t>(use.value)].is_constant();
@@ -151,6 +157,14 @@ inline void add_padding(const void* const* buffers, const int64_t*, void*, int64
       out[r * kColumns + c] = in[r * (kColumns + 2) + c + 2] + in[r * (kColumns + 2)];
     }
   }
+}
+
+// x and rows of one more than its own in, row-major out: each element plus its own and the last row's.
+inline void add_with_row(const void* const* buffers, const int64_t*, void*, int64_t, int64_t) {
+  const auto* x = static_cast<const float*>(buffers[0]);
+  const auto* joint = static_cast<const float*>(buffers[1]);
+  auto* out = static_cast<float*>(const_cast<void*>(buffers[2]));
+  for (int64_t i = 0; i < kElements; ++i) out[i] = x[i] + joint[i] + joint[kElements + i % kColumns];
 }
 
 inline int count(const Plan& plan, StepKind kind) {

@@ -17,20 +17,28 @@ const std::vector<std::string>& features() {
       "loop.reorder",         "loop.vectorize", "loop.unroll",       "loop.parallel",
       "loop.compute_at",      "loop.hold_at",   "loop.inline_stage", "loop.cache_read",
       "loop.split_reduction", "tail.peel",      "tail.balance",      "tail.mask",
-      "tail.overlap",         "tail.pad"};
+      "tail.overlap",         "tail.pad",       "layout.store_at",   "layout.decouple_at"};
   return all;
 }
 
 namespace {
 
 std::string feature_of(const LayoutStep& step) {
-  static constexpr std::array<const char*, 7> kNames{"split", "reorder", "fuse", "unfold", "pad", "fold", "unpad"};
+  static constexpr std::array<const char*, 9> kNames{"split", "reorder", "fuse",     "unfold",     "pad",
+                                                     "fold",  "unpad",   "store_at", "decouple_at"};
   return std::string("layout.") + kNames[static_cast<size_t>(step.kind)];
 }
 
 std::string feature_of(const LoopStep& step) {
   const std::string text = to_string(step);
   return "loop." + text.substr(0, text.find('('));
+}
+
+/// Kinds of Computations with several constants often enough.
+bool has_constants(const std::string& kind) {
+  static const std::vector<std::string> kinds{"separable", "matmul", "conv_transpose"};
+  return (kind.starts_with("conv") && kind != "conv_transpose") ||
+         std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }
 
 }  // namespace
@@ -43,6 +51,7 @@ bool can_occur(const std::string& kind, const std::string& feature) {
   if (feature == "loop.compute_at" || feature == "loop.hold_at") return kind != "concat" && kind != "arg_max";
   if (feature == "loop.inline_stage")
     return kind != "concat" && kind != "arg_max" && kind != "layer_norm" && kind != "softmax" && kind != "winograd";
+  if (feature == "layout.store_at") return has_constants(kind);
   return true;
 }
 
@@ -50,7 +59,8 @@ std::set<std::string> features_of(const Layouts& layouts, const Schedule& schedu
   std::set<std::string> seen;
   for (const auto& [name, layout] : layouts) {
     for (const LayoutStep& step : layout.steps) {
-      seen.insert(feature_of(step));
+      const bool comes_back = step.kind == LayoutKind::store_at && !(step == layout.steps.back());
+      if (!comes_back) seen.insert(feature_of(step));
       if (step.kind == LayoutKind::pad && step.fill) seen.insert("layout.fill");
     }
   }
@@ -69,7 +79,8 @@ void for_each_cell(const std::function<void(const std::string&, const std::strin
   for (const std::string& layout : features())
     for (const std::string& loop : features())
       for (const std::string& tail : features())
-        if (layout.starts_with("layout.") && loop.starts_with("loop.") && tail.starts_with("tail."))
+        if (layout.starts_with("layout.") && !layout.ends_with("_at") && loop.starts_with("loop.") &&
+            tail.starts_with("tail."))
           f(layout, loop, tail);
 }
 

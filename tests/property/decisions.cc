@@ -319,12 +319,73 @@ bool is_fulfilled(const Wish& wish, const Case& c) {
          (wish.tail.empty() || (seen.count(wish.tail) && seen.count(wish.other_tail)));
 }
 
-void make_decisions(const Wish& wish, Random& random, Case* c) {
+/// A layout that brings the tensor to a physical shape, elements anywhere in it; empty if it has no room for them.
+std::optional<Layout> layout_into(const TensorDecl& decl, const std::vector<Extent>& shape, Random& random) {
+  Layout layout;
+  int64_t elements = 1, room = 1;
+  for (const Extent& extent : decl.shape) elements *= extent.bound;
+  std::vector<int64_t> order, factors;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    order.push_back(static_cast<int64_t>(d));
+    room *= shape[d].bound;
+  }
+  if (decl.shape.empty() || shape.empty())
+    return decl.shape.size() == shape.size() ? std::optional(layout) : std::nullopt;
+  if (room < elements) return std::nullopt;
+  layout.fuse(0, static_cast<int>(decl.shape.size()));
+  if (room > elements) {
+    const int64_t lo = random.in(0, room - elements);
+    layout.pad(0, lo, room - elements - lo, random.chance(50) ? std::optional<double>(0) : std::nullopt);
+  }
+  if (random.chance(50)) random.shuffle(order);
+  std::vector<int64_t> back(order.size());
+  for (size_t d = 0; d < order.size(); ++d) {
+    factors.push_back(shape[static_cast<size_t>(order[d])].bound);
+    back[static_cast<size_t>(order[d])] = static_cast<int64_t>(d);
+  }
+  layout.split(0, factors);
+  if (!std::is_sorted(order.begin(), order.end())) layout.reorder(back);
+  return layout;
+}
+
+/// Constants stored at another constant, along one of its physical dimensions.
+void store_constants(const Computation& c, Layouts& layouts, Random& random) {
+  std::vector<int> constants = c.with_role(Role::constant);
+  if (constants.size() < 2 || !random.chance(85)) return;
+  random.shuffle(constants);
+  const int host = constants.front();
+  const TensorDecl& decl = c.tensors[static_cast<size_t>(host)];
+  const std::vector<Extent> shape = physical_shape(layout_of(c, layouts, host), decl.shape);
+  if (shape.empty()) return;
+  const auto dim = static_cast<int>(random.in(0, static_cast<int64_t>(shape.size()) - 1));
+  std::vector<Extent> rest = shape;
+  rest.erase(rest.begin() + dim);
+  for (size_t i = 1; i < constants.size(); ++i) {
+    const TensorDecl& source = c.tensors[static_cast<size_t>(constants[i])];
+    const auto layout = source.type == decl.type ? layout_into(source, rest, random) : std::nullopt;
+    if (!layout || !random.chance(85)) continue;
+    layouts[source.name] = *layout;
+    layouts[source.name].store_at(decl.name, dim);
+  }
+}
+
+/// A dimension that comes and goes again.
+void add_decoupled(Layout& layout, const std::vector<Extent>& shape, Random& random) {
+  const auto rank = static_cast<int64_t>(physical_shape(layout, shape).size());
+  const int64_t extent = random.in(1, 4), index = random.in(0, extent - 1);
+  const auto dim = static_cast<int>(random.in(0, rank));
+  layout.store_at("elsewhere", dim, {index, extent}).decouple_at("elsewhere", dim, {index, extent});
+}
+
+/// `sharing` decides about store_at and decouple_at alone: what else a seed gives does not hang on them.
+void make_decisions(const Wish& wish, Random& random, Random& sharing, Case* c) {
   c->layouts.clear();
   for (size_t t = 0; t < c->computation.tensors.size(); ++t) {
-    const Layout layout = make_layout(c->computation, static_cast<int>(t), wish, random);
+    Layout layout = make_layout(c->computation, static_cast<int>(t), wish, random);
+    if (sharing.chance(12)) add_decoupled(layout, c->computation.tensors[t].shape, sharing);
     if (!layout.is_plain()) c->layouts[c->computation.tensors[t].name] = layout;
   }
+  store_constants(c->computation, c->layouts, sharing);
   c->schedule = make_schedule(c->computation, c->layouts, wish, random);
 }
 
@@ -333,7 +394,7 @@ void make_decisions(const Wish& wish, Random& random, Case* c) {
 namespace {
 
 Case make_case(uint64_t seed, bool threads) {
-  Random random(seed);
+  Random random(seed), sharing(seed + 0x5a1e);
   Case result;
   result.seed = seed;
   result.kind = kinds()[seed % kinds().size()];
@@ -345,7 +406,7 @@ Case make_case(uint64_t seed, bool threads) {
     result.layouts.clear();
     result.schedule = Schedule();
     for (int k = 0; k < kWishes && attempt < kAttempts; ++k) {
-      make_decisions(wish, random, &result);
+      make_decisions(wish, random, sharing, &result);
       if (is_fulfilled(wish, result)) break;
     }
     try {

@@ -9,6 +9,7 @@
 
 #include "jit/expr/evaluate.h"
 #include "jit/layout/permute.h"
+#include "jit/layout/stored.h"
 #include "jit/loop/interpret.h"
 #include "runtime/base/buffer.h"
 
@@ -49,10 +50,9 @@ int64_t elements_of(const std::vector<Extent>& shape) {
   return count;
 }
 
-const Layout& layout_of(const Case& c, const std::string& tensor) {
-  static const Layout plain;
-  const auto found = c.layouts.find(tensor);
-  return found == c.layouts.end() ? plain : found->second;
+Layout layout_of(const StoredLayouts& stored, const std::string& tensor) {
+  const auto found = stored.layouts.find(tensor);
+  return found == stored.layouts.end() ? Layout() : found->second;
 }
 
 void permute(DataType type, const std::vector<int64_t>& shape, const Layout& from, const Layout& to, const void* source,
@@ -87,10 +87,10 @@ void fill_inputs(const Case& c, Tensors& tensors) {
 }
 
 /// Physical copy of every tensor that a kernel touches; outputs hold NaN outside their filled padding.
-void make_physical(const Case& c, const Computation& lowered, Tensors& tensors) {
+void make_physical(const Case& c, const StoredLayouts& stored, const Computation& lowered, Tensors& tensors) {
   for (size_t t = 0; t < lowered.tensors.size(); ++t) {
     const TensorDecl& decl = lowered.tensors[t];
-    const Layout& layout = layout_of(c, decl.name);
+    const Layout layout = layout_of(stored, decl.name);
     const auto count = static_cast<size_t>(physical_elements(layout, decl.shape));
     // Elements keep their natural alignment: kernels may rely on no more, and no byte is left between the last element
     // and the guard.
@@ -102,6 +102,13 @@ void make_physical(const Case& c, const Computation& lowered, Tensors& tensors) 
       permute(decl.type, bounds_of(decl.shape), Layout(), layout, tensors.dense[t].data(), data);
     else
       fill_padding(decl.type, bounds_of(decl.shape), layout, data);
+  }
+  for (size_t t = 0; t < stored.memory.size(); ++t) {
+    const auto host = static_cast<size_t>(stored.memory[t]);
+    const TensorDecl& decl = lowered.tensors[t];
+    if (host == t) continue;
+    store_source(decl.type, bounds_of(decl.shape), layout_of(stored, decl.name), tensors.dense[t].data(),
+                 tensors.physical[host].data());
   }
 }
 
@@ -175,7 +182,8 @@ std::string check(const Case& c, const Executor& execute) {
       decl.shape.assign(kernel.nest.buffers[i].shape.begin(), kernel.nest.buffers[i].shape.end());
     }
   }
-  make_physical(c, lowered, tensors);
+  const StoredLayouts stored = resolve_store_at(c.computation, c.layouts);
+  make_physical(c, stored, lowered, tensors);
 
   std::vector<void*> dense;
   for (auto& memory : tensors.dense) dense.push_back(memory.data());
@@ -198,9 +206,9 @@ std::string check(const Case& c, const Executor& execute) {
     if (decl.role != Role::output) continue;
     const void* physical = tensors.physical[t].data();
     std::vector<char> actual(tensors.dense[t].size());
-    permute(decl.type, bounds_of(decl.shape), layout_of(c, decl.name), Layout(), physical, actual.data());
+    permute(decl.type, bounds_of(decl.shape), layout_of(stored, decl.name), Layout(), physical, actual.data());
     std::string difference = compare(decl, tensors.dense[t], actual);
-    if (difference.empty()) difference = check_padding(decl, layout_of(c, decl.name), physical);
+    if (difference.empty()) difference = check_padding(decl, layout_of(stored, decl.name), physical);
     if (!difference.empty()) return difference;
   }
   return "";

@@ -6,7 +6,9 @@
 
 #include <limits>
 
+#include "jit/compile/decisions.h"
 #include "runtime/records/folder.h"
+#include "runtime/records/trial_log.h"
 #include "tests/records/folder.h"
 
 namespace altrt::records {
@@ -28,6 +30,30 @@ TEST(Store, RoundTrip) {
   const ReadRecords read = read_records(path);
   EXPECT_EQ(read.trouble, "");
   EXPECT_EQ(read.records, sample());
+}
+
+// Constants of one memory, named by whatever names there are.
+TEST(Store, DecisionsWithSharedMemory) {
+  jit::GroupDecision decision;
+  decision.layouts["w"] = jit::parse_layout("split(0, 0x16) reorder(0,2,3,4,1) fuse(1, 3)");
+  decision.layouts["/net/bias, \"1\""].split(0, {0, 16}).store_at("w", 1);
+  decision.layouts["scale"].split(0, {0, 16}).store_at("w", 1, {145, 146});
+  decision.layouts["gone"].store_at("a (b)", 0, {1, 2}).decouple_at("a (b)", 0, {1, 2});
+  const TestFolder folder;
+  const std::string path = folder.file(kRecordsFile);
+  Records records = sample();
+  records.tasks[{7, {}}] = {"Conv", jit::to_string(decision), 0.25, 30, 1.5, 1000, ""};
+  records.models[{9, {}}] = {"net", {jit::to_string(decision)}, 2.5, {60, 10.5, 100, 20}, 1002};
+  ASSERT_EQ(write_records(path, records), "");
+  const Records read = read_records(path).records;
+  EXPECT_EQ(read, records);
+  EXPECT_EQ(jit::parse_decision(read.tasks.at({7, {}}).decision), decision);
+  EXPECT_EQ(jit::parse_decision(read.models.at({9, {}}).decisions[0]), decision);
+  const Fingerprint fingerprint{{"model", "1"}};
+  TrialLog(folder.file("a.trials"), fingerprint).append({7, jit::to_string(decision), 0.25, "", 0.1});
+  const std::vector<Trial> trials = TrialLog(folder.file("a.trials"), fingerprint).earlier();
+  ASSERT_EQ(trials.size(), 1u);
+  EXPECT_EQ(jit::parse_decision(trials[0].decision), decision);
 }
 
 TEST(Store, EveryDamageIsAMissWithAReason) {

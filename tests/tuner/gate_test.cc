@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "groups.h"
+#include "jit/compile/templates.h"
 #include "jit/cpu/cpu.h"
 #include "jit/loop/lower.h"
 
@@ -96,6 +99,71 @@ TEST_F(GateTest, WritesToPadding) {
   const std::string fault = check(load(task_.initial, std::move(group)));
   EXPECT_FALSE(fault.empty());
 }
+
+/// A bias that lies behind its weights.
+class StoredBias : public ::testing::TestWithParam<bool> {
+ protected:
+  StoredBias()
+      : groups_(GetParam() ? conv_model({1, 16, 9, 11}, {32, 16, 3, 3}, 1, 1) : matmul_model(13, 21, 90), target_),
+        task_(groups_.tasks[0]),
+        bench_(exact_data(*task_.computation, false, 3), team_),
+        gate_(*task_.computation, target_, bench_, team_),
+        decision_(task_.initial) {
+    decision_.layouts = jit::with_bias_at_weights(*task_.computation, decision_.layouts).layouts.value();
+  }
+  std::string check(jit::CompiledGroup group) {
+    const Candidate candidate = load(decision_, std::move(group));
+    Bound bound = bench_.bind(candidate.group, candidate.loaded);
+    return gate_.check(candidate, bound, 1e9, [] { return false; }).fault;
+  }
+  jit::CompiledGroup compiled(const jit::GroupDecision& decision) const {
+    return jit::compile(*task_.computation, decision, target_, "altrt_gate");
+  }
+  std::string bias() const {
+    for (const auto& [name, layout] : decision_.layouts) {
+      if (!layout.is_plain() && layout.steps.back().kind == jit::LayoutKind::store_at) return name;
+    }
+    return "";
+  }
+
+  const jit::Target target_ = jit::host_target();
+  const Groups groups_;
+  const Task& task_;
+  base::Team team_{2};
+  Bench bench_;
+  Gate gate_;
+  jit::GroupDecision decision_;
+};
+
+TEST_P(StoredBias, PassesBesideTheOneWithout) {
+  EXPECT_EQ(check(compiled(decision_)), "");
+  EXPECT_EQ(check(compiled(task_.initial)), "") << "the weights alone have a memory of their own";
+  EXPECT_EQ(check(compiled(decision_)), "");
+}
+
+TEST_P(StoredBias, StalePackingIsFound) {
+  // In another order than the code reads it.
+  jit::CompiledGroup group = compiled(decision_);
+  std::vector<jit::LayoutStep>& steps = group.layouts.at(bias()).steps;
+  const auto split = std::find_if(steps.begin(), steps.end(),
+                                  [](const jit::LayoutStep& step) { return step.kind == jit::LayoutKind::split; });
+  ASSERT_NE(split, steps.end());
+  const int64_t block = split->factors.back();
+  split->factors = {0, GetParam() ? 32 / block : 96 / block};
+  jit::LayoutStep turned;
+  turned.factors = {1, 0};
+  steps.insert(split + 1, turned);
+  EXPECT_NE(check(std::move(group)).find("wrong result"), std::string::npos);
+  // Not packed at all: zeros lie where the code reads it.
+  group = compiled(decision_);
+  const jit::LayoutStep& stored = decision_.layouts.at(bias()).steps.back();
+  group.layouts[stored.host].pad(stored.dim, 0, 1, 0.0);
+  group.layouts.erase(bias());
+  EXPECT_NE(check(std::move(group)).find("wrong result"), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, StoredBias, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "conv" : "matmul"; });
 
 TEST(ExactData, OrderOfSummationDoesNotMatterForIntegersOnly) {
   const jit::Target target = jit::host_target();

@@ -106,7 +106,8 @@ TEST(Spaces, AMatrixProductMayComputeItsFirstOperand) {
   jit::Computation c = *groups.tasks[0].computation;
   ASSERT_EQ(c.anchor.kind, jit::AnchorKind::matmul);
   c.anchor.data = -1;
-  const auto space = make_layout_space(c, groups.tasks[0].initial, target)->loops({});
+  const auto layouts = make_layout_space(c, groups.tasks[0].initial, target);
+  const auto space = layouts->loops(layouts->start());
   EXPECT_GT(space->size(), 1);
   EXPECT_TRUE(space->decide(space->start()) == groups.tasks[0].initial);
 }

@@ -22,6 +22,12 @@ void permute_all(const jit::Permute& permute, const void* from, void* to, base::
            [&](int64_t first, int64_t last, int) { permute.run(from, to, first, last); });
 }
 
+std::vector<int64_t> shape_of(const jit::TensorDecl& tensor) {
+  std::vector<int64_t> shape;
+  for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
+  return shape;
+}
+
 // Filled padding that no longer holds its value. `found` is the physical memory, `logical` its elements.
 bool padding_is_intact(const Place& place, const void* found_bytes, const void* logical, base::Team& team) {
   constexpr double kMark = 113;  // fits every type of number and is nobody's fill value
@@ -48,28 +54,46 @@ bool padding_is_intact(const Place& place, const void* found_bytes, const void* 
 
 }  // namespace
 
-std::shared_ptr<Place> Bench::place(const jit::CompiledGroup& group, int tensor) {
-  if (static_cast<size_t>(tensor) >= group.computation.tensors.size()) {
+// Tensor, shape and layout, and those of all that lie in the same memory.
+std::string Bench::key_of(const Bound& bound, int tensor) const {
+  const jit::Computation& c = bound.group->computation;
+  std::vector<int> all = bound.stored.sources(tensor);
+  all.insert(all.begin(), tensor);
+  std::string key;
+  for (const int t : all) {
+    const jit::TensorDecl& decl = c.tensors[static_cast<size_t>(t)];
+    key += decl.name + " " + altrt::to_string(shape_of(decl)) + " " + jit::to_string(bound.stored.layout(c, t)) + "\n";
+  }
+  return key;
+}
+
+std::shared_ptr<Place> Bench::place(const Bound& bound, int tensor) {
+  const jit::Computation& c = bound.group->computation;
+  if (static_cast<size_t>(tensor) >= c.tensors.size()) {
     throw Error(ErrorCode::unsupported, "scratch between kernels is not measured");
   }
-  const jit::TensorDecl& decl = group.computation.tensors[static_cast<size_t>(tensor)];
-  const auto found = group.layouts.find(decl.name);
-  const jit::Layout layout = found == group.layouts.end() ? jit::Layout{} : found->second;
-  std::vector<int64_t> shape;
-  for (const jit::Extent& extent : decl.shape) shape.push_back(extent.bound);
-  std::shared_ptr<Place>& place = places_[decl.name + " " + altrt::to_string(shape) + " " + jit::to_string(layout)];
+  const jit::TensorDecl& decl = c.tensors[static_cast<size_t>(tensor)];
+  const jit::Layout layout = bound.stored.layout(c, tensor);
+  std::shared_ptr<Place>& place = places_[key_of(bound, tensor)];
   if (place) return place;
   auto made = std::make_shared<Place>();
   made->tensor = decl.name;
   made->type = decl.type;
-  made->shape = std::move(shape);
+  made->shape = shape_of(decl);
   made->layout = layout;
   made->made_here = decl.role == jit::Role::output || decl.role == jit::Role::intermediate;
   made->constant = decl.role == jit::Role::constant;
   const jit::Permute permute(decl.type, made->shape, {}, layout);
   made->memory = machine_->allocate(static_cast<size_t>(permute.bytes_to()));
   if (!made->made_here) {
-    made->memory->change([&](void* bytes) { permute_all(permute, data_->at(decl.name).data(), bytes, team_); });
+    made->memory->change([&](void* bytes) {
+      permute_all(permute, data_->at(decl.name).data(), bytes, team_);
+      for (const int source : bound.stored.sources(tensor)) {
+        const jit::TensorDecl& stored = c.tensors[static_cast<size_t>(source)];
+        jit::store_source(stored.type, shape_of(stored), bound.stored.layout(c, source), data_->at(stored.name).data(),
+                          bytes);
+      }
+    });
     if (!made->constant) made->memory->keep();
   }
   place = std::move(made);
@@ -79,6 +103,8 @@ std::shared_ptr<Place> Bench::place(const jit::CompiledGroup& group, int tensor)
 Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group,
                   std::vector<std::shared_ptr<jit::LoadedKernel>> loaded) {
   Bound bound;
+  bound.group = group;
+  bound.stored = jit::resolve_store_at(group->computation, group->layouts);
   for (size_t k = 0; k < group->kernels.size(); ++k) {
     const jit::CompiledKernel& kernel = group->kernels[k];
     if (kernel.symbolic_size >= 0) throw Error(ErrorCode::unsupported, "kernels with run-time sizes are not measured");
@@ -88,7 +114,7 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group,
     call.constant = kernel.constant;
     int64_t bytes = 0;
     for (const int tensor : kernel.arguments) {
-      const std::shared_ptr<Place> memory = place(*group, tensor);
+      const std::shared_ptr<Place> memory = place(bound, tensor);
       call.arguments.push_back(memory->memory->address());
       bytes += element_count(memory->shape) * static_cast<int64_t>(size_of(memory->type));
       if (std::find(bound.places.begin(), bound.places.end(), memory) == bound.places.end()) {
@@ -109,7 +135,6 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group,
     };
     if (uses(false) && (memory->constant || uses(true))) bound.weights.push_back(memory);
   }
-  bound.group = std::move(group);
   machine_->prepare(bound.workspace_bytes);
   return bound;
 }
@@ -184,12 +209,11 @@ void Bench::restore_inputs(const Bound& bound) const {
 
 Tensor Bench::read(const Bound& bound, const std::string& tensor) const {
   const jit::Computation& c = bound.group->computation;
-  const jit::TensorDecl& decl = c.tensors[static_cast<size_t>(c.find_tensor(tensor))];
-  const auto found = bound.group->layouts.find(tensor);
-  const jit::Layout layout = found == bound.group->layouts.end() ? jit::Layout{} : found->second;
-  std::vector<int64_t> shape;
-  for (const jit::Extent& extent : decl.shape) shape.push_back(extent.bound);
-  const auto place = places_.find(tensor + " " + altrt::to_string(shape) + " " + jit::to_string(layout));
+  const int number = c.find_tensor(tensor);
+  const jit::TensorDecl& decl = c.tensors[static_cast<size_t>(number)];
+  const jit::Layout layout = bound.stored.layout(c, number);
+  const std::vector<int64_t> shape = shape_of(decl);
+  const auto place = places_.find(key_of(bound, number));
   if (place == places_.end()) throw Error(ErrorCode::internal, "bench: nobody makes '" + tensor + "'");
   Tensor result(decl.type, shape);
   place->second->memory->look(

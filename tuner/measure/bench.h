@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "jit/compile/compile.h"
+#include "jit/layout/stored.h"
 #include "runtime/base/function_ref.h"
 #include "runtime/base/team.h"
 #include "tuner/measure/exact_data.h"
@@ -14,7 +15,7 @@
 
 namespace altrt::tuner {
 
-/// The memory of one tensor in one layout.
+/// The memory of one tensor in one layout, with the constants that are stored at it.
 struct Place {
   std::string tensor;
   DataType type = DataType::f32;
@@ -29,6 +30,7 @@ struct Place {
 /// A candidate that can be run.
 struct Bound {
   std::shared_ptr<const jit::CompiledGroup> group;
+  jit::StoredLayouts stored;  // its layouts, store_at resolved
   std::vector<Call> calls;
   std::vector<std::shared_ptr<Place>> places;   // distinct ones
   std::vector<std::shared_ptr<Place>> weights;  // of these, what every run reads and none writes
@@ -74,13 +76,14 @@ class Bench {
   void trim();
 
  private:
-  std::shared_ptr<Place> place(const jit::CompiledGroup& group, int tensor);
+  std::shared_ptr<Place> place(const Bound& bound, int tensor);
+  std::string key_of(const Bound& bound, int tensor) const;
   static std::vector<const Call*> calls(const Bound& bound, bool constant);
 
   std::shared_ptr<const Data> data_;
   base::Team& team_;
   std::unique_ptr<Machine> machine_;
-  std::map<std::string, std::shared_ptr<Place>> places_;  // by tensor and layout
+  std::map<std::string, std::shared_ptr<Place>> places_;  // by key_of()
 };
 
 }  // namespace altrt::tuner

@@ -11,8 +11,8 @@ constexpr int64_t kMostUnrolled = 560;  // vector instructions in one block of c
 class ConvLoops final : public LoopSpace {
  public:
   ConvLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
-            const SpaceOptions& options)
-      : LoopSpace(c, initial, target),
+            const SpaceOptions& options, bool stored)
+      : LoopSpace(c, initial, target, stored),
         stage_(changed().stages[static_cast<size_t>(changed().anchor.stage)]),
         extents_(jit::image_extents(changed(), initial.layouts)),
         packs_(options.pack_weights &&
@@ -156,8 +156,8 @@ class ConvLoops final : public LoopSpace {
 }  // namespace
 
 std::unique_ptr<LoopSpace> conv_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                      const jit::Target& target, const SpaceOptions& options) {
-  return std::make_unique<ConvLoops>(c, initial, target, options);
+                                      const jit::Target& target, const SpaceOptions& options, bool stored) {
+  return std::make_unique<ConvLoops>(c, initial, target, options, stored);
 }
 
 }  // namespace altrt::tuner

@@ -19,6 +19,7 @@ class ImageLayouts final : public LayoutSpace {
         output_(same(c, c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0])),
         data_(same(c, c.anchor.data)) {
     if (output_ < 0 || changed().tensors[static_cast<size_t>(output_)].role != jit::Role::output) return;
+    add_store_at();
     add_knob("output_block", blocks(output_), block_of(output_));
     const bool has_data = data_ >= 0 && changed().tensors[static_cast<size_t>(data_)].role == jit::Role::input;
     if (has_data && !shares_channels()) add_knob("input_block", blocks(data_), block_of(data_));
@@ -42,7 +43,7 @@ class ImageLayouts final : public LayoutSpace {
     const int64_t channels = shape(output_)[1].bound;
     for (const Values& values :
          {Values{{"output_block", channels}, {"input_block", shape(data_ < 0 ? output_ : data_)[1].bound}},
-          Values{{"output_block", 32}}, Values{{"output_block", 8}}, Values{{"pad", 1}},
+          Values{{"output_block", 32}}, Values{{"output_block", 8}}, Values{{"pad", 1}}, Values{{"store_at", 1}},
           Values{{"height_tile", 7}, {"width_tile", 14}, {"unfold", 1}}, Values{{"height_tile", 4}}}) {
       const Point point = nearest(values);
       if (point != start() && plausible(point)) points.push_back(point);

@@ -10,11 +10,11 @@
 namespace altrt::tuner {
 
 std::unique_ptr<LoopSpace> conv_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                      const jit::Target& target, const SpaceOptions& options);
+                                      const jit::Target& target, const SpaceOptions& options, bool stored);
 std::unique_ptr<LoopSpace> window_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                        const jit::Target& target, const SpaceOptions& options);
+                                        const jit::Target& target, const SpaceOptions& options, bool stored);
 std::unique_ptr<LoopSpace> matmul_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                        const jit::Target& target, const SpaceOptions& options);
+                                        const jit::Target& target, const SpaceOptions& options, bool stored);
 std::unique_ptr<LoopSpace> winograd_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                           const jit::Target& target);
 std::unique_ptr<LoopSpace> gpu_loops(const jit::Computation& c, const jit::GroupDecision& initial,

@@ -19,6 +19,7 @@ class MatmulLayouts final : public LayoutSpace {
         weights_(changed().anchor.weights) {
     const bool writes = tensor(output_).role == jit::Role::output;
     const bool reads = data_ >= 0 && tensor(data_).role == jit::Role::input && is_matrix(data_);
+    add_store_at();
     if (!extents_.has_rows || extents_.m <= 1) return;
     if (writes && is_matrix(output_)) {
       const int64_t lanes = target.lanes;
@@ -42,7 +43,7 @@ class MatmulLayouts final : public LayoutSpace {
   std::vector<Point> seeds() const override {
     std::vector<Point> points;
     for (const Values& values :
-         {Values{{"row_padding", padding_ == 0 ? 16 : 0}},
+         {Values{{"row_padding", padding_ == 0 ? 16 : 0}}, Values{{"store_at", 1}},
           Values{{"row_tile", 8}, {"depth_tile", extents_.k}, {"row_padding", 0}},
           Values{{"row_tile", 16}, {"column_tile", 32}, {"depth_tile", 64}, {"row_padding", 0}}}) {
       const Point point = nearest(values);

@@ -12,8 +12,8 @@ constexpr int64_t kMostRows = 28, kMostVectors = 8;
 class MatmulLoops final : public LoopSpace {
  public:
   MatmulLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
-              const SpaceOptions& options)
-      : LoopSpace(c, initial, target),
+              const SpaceOptions& options, bool stored)
+      : LoopSpace(c, initial, target, stored),
         stage_(changed().stages[static_cast<size_t>(changed().anchor.stage)]),
         extents_(jit::matmul_extents(changed(), stage_)),
         tile_(jit::matmul_tile(changed(), initial.layouts)) {
@@ -130,8 +130,8 @@ class MatmulLoops final : public LoopSpace {
 }  // namespace
 
 std::unique_ptr<LoopSpace> matmul_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                        const jit::Target& target, const SpaceOptions& options) {
-  return std::make_unique<MatmulLoops>(c, initial, target, options);
+                                        const jit::Target& target, const SpaceOptions& options, bool stored) {
+  return std::make_unique<MatmulLoops>(c, initial, target, options, stored);
 }
 
 }  // namespace altrt::tuner

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include <altrt/error.h>
+
 #include "tuner/space/kinds.h"
 
 namespace altrt::tuner {
@@ -94,17 +96,44 @@ Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const j
   return image && window ? Kind::window : Kind::generic;
 }
 
+bool stores_any(const jit::GroupDecision& decision) {
+  for (const auto& [tensor, layout] : decision.layouts) {
+    for (const jit::LayoutStep& step : layout.steps) {
+      if (step.kind == jit::LayoutKind::store_at) return true;
+    }
+  }
+  return false;
+}
+
+// Constant vectors at the weights. `c`: what the algorithm has made of the group.
+void store(const jit::Computation& c, jit::GroupDecision& decision) {
+  jit::BiasAtWeights stored = jit::with_bias_at_weights(c, decision.layouts);
+  if (!stored.layouts) throw Error(ErrorCode::unsupported, "store_at: " + stored.refusal);
+  decision.layouts = std::move(*stored.layouts);
+}
+
+// The default decision for the same layouts of inputs and outputs, if the given one stores constants at others.
+jit::GroupDecision without_storing(const jit::Computation& c, const jit::GroupDecision& decision,
+                                   const jit::Target& target) {
+  return stores_any(decision) ? jit::with_algorithm(decision, c, decision.algorithm, target) : decision;
+}
+
 }  // namespace
 
-LoopSpace::LoopSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target)
+LoopSpace::LoopSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target, bool stored)
     : initial_(std::move(initial)),
       changed_(jit::apply_algorithm(c, initial_.algorithm)),
       target_(target),
+      stored_(stored),
       common_(common_features(c, changed_, initial_)) {
   common_.set(Feature::kind, static_cast<double>(kind_of(c, changed_, initial_, target_)));
 }
 
-jit::GroupDecision LoopSpace::decide(const Point& point) const { return point == start() ? initial_ : make(point); }
+jit::GroupDecision LoopSpace::decide(const Point& point) const {
+  jit::GroupDecision decision = point == start() ? initial_ : make(point);
+  if (stored_) store(changed_, decision);
+  return decision;
+}
 
 Features LoopSpace::features(const Point& point) const {
   Features features = common_;
@@ -121,17 +150,30 @@ void LoopSpace::describe(const Point& point, Features& features) const {
   }
 }
 
-LayoutSpace::LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target,
+LayoutSpace::LayoutSpace(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
                          const SpaceOptions& options)
     : c_(c),
-      initial_(std::move(initial)),
+      given_(initial),
+      initial_(without_storing(c, initial, target)),
       changed_(jit::apply_algorithm(c, initial_.algorithm)),
       target_(target),
       options_(options) {}
 
 jit::Layouts LayoutSpace::layouts(const Point&) const { return initial_.layouts; }
 
+void LayoutSpace::add_store_at() {
+  const bool fits = jit::with_bias_at_weights(changed_, initial_.layouts).layouts.has_value();
+  if (options_.pack_weights && fits) add_knob("store_at", {0, 1}, stores_any(given_) ? 1 : 0);
+}
+
 jit::GroupDecision LayoutSpace::decide(const Point& point) const {
+  if (point == start()) return given_;
+  jit::GroupDecision decision = plain(point);
+  if (stores(point)) store(changed_, decision);
+  return decision;
+}
+
+jit::GroupDecision LayoutSpace::plain(const Point& point) const {
   if (point == start()) return initial_;
   jit::GroupDecision decision = initial_;
   jit::FixedLayouts fixed = layouts(point);
@@ -147,7 +189,7 @@ jit::GroupDecision LayoutSpace::decide(const Point& point) const {
 }
 
 std::unique_ptr<LoopSpace> LayoutSpace::loops(const Point& point) const {
-  return make_loop_space(c_, decide(point), target_, options_);
+  return make_loop_space(c_, plain(point), target_, options_, stores(point));
 }
 
 std::vector<std::string> LayoutSpace::primitives(const Point& point) const {
@@ -156,6 +198,7 @@ std::vector<std::string> LayoutSpace::primitives(const Point& point) const {
     for (const jit::LayoutStep& step : layout.steps) {
       if (step.kind == jit::LayoutKind::unfold) used.insert("unfold");
       if (step.kind == jit::LayoutKind::pad) used.insert("pad");
+      if (step.kind == jit::LayoutKind::store_at) used.insert("store_at");
     }
   }
   return {used.begin(), used.end()};
@@ -205,16 +248,16 @@ void describe_tasks(int64_t tasks, Features& features) {
 }
 
 std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                           const jit::Target& target, const SpaceOptions& options) {
+                                           const jit::Target& target, const SpaceOptions& options, bool stored) {
   switch (kind_of(c, jit::apply_algorithm(c, initial.algorithm), initial, target)) {
     case Kind::gpu:
       return gpu_loops(c, initial, target);
     case Kind::conv:
-      return conv_loops(c, initial, target, options);
+      return conv_loops(c, initial, target, options, stored);
     case Kind::window:
-      return window_loops(c, initial, target, options);
+      return window_loops(c, initial, target, options, stored);
     case Kind::matmul:
-      return matmul_loops(c, initial, target, options);
+      return matmul_loops(c, initial, target, options, stored);
     case Kind::winograd:
       return winograd_loops(c, initial, target);
     case Kind::generic:

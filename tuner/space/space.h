@@ -28,7 +28,9 @@ class LoopSpace : public Knobs {
   Features features(const Point& point) const;
 
  protected:
-  LoopSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target);
+  /// `stored`: constant vectors (biases) are stored at the weights, whatever the loops (jit::with_bias_at_weights);
+  /// `initial` is given without that.
+  LoopSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target, bool stored = false);
 
   const jit::GroupDecision& initial() const { return initial_; }
   /// The Computation by the decision's algorithm.
@@ -43,6 +45,7 @@ class LoopSpace : public Knobs {
   jit::GroupDecision initial_;
   jit::Computation changed_;
   const jit::Target target_;
+  const bool stored_;
   Features common_;
 };
 
@@ -51,7 +54,7 @@ class LayoutSpace : public Knobs {
  public:
   /// Round `initial`, which must be a decision for `c`. Both and `target` are copied but for `c`, which must outlive
   /// it.
-  LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target,
+  LayoutSpace(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
               const SpaceOptions& options);
 
   const std::string& algorithm() const { return initial_.algorithm; }
@@ -64,24 +67,33 @@ class LayoutSpace : public Knobs {
   std::vector<std::string> primitives(const Point& point) const;
 
  protected:
+  /// The initial decision with every constant in a memory of its own.
   const jit::GroupDecision& initial() const { return initial_; }
   const jit::Computation& changed() const { return changed_; }
   const jit::Target& target() const { return target_; }
+  /// Adds the knob "store_at", constant vectors stored at the weights or not, if there are any that can be.
+  void add_store_at();
 
  private:
   /// Layouts of inputs and outputs; those of constants follow by default_layouts.
   virtual jit::Layouts layouts(const Point& point) const;
+  /// decide() with every constant in a memory of its own.
+  jit::GroupDecision plain(const Point& point) const;
+  bool stores(const Point& point) const { return value(point, "store_at", 0) != 0; }
 
   const jit::Computation& c_;
+  const jit::GroupDecision given_;
   const jit::GroupDecision initial_;
   const jit::Computation changed_;
   const jit::Target target_;
   const SpaceOptions options_;
 };
 
-/// The loop space round `initial` (which must be one for `c` by its own algorithm).
+/// The loop space round `initial` (which must be one for `c` by its own algorithm); `stored` as above, for kinds with
+/// weights.
 std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                           const jit::Target& target, const SpaceOptions& options = {});
+                                           const jit::Target& target, const SpaceOptions& options = {},
+                                           bool stored = false);
 
 /// The layout space round `initial`, whose loop space is the one above at its start.
 std::unique_ptr<LayoutSpace> make_layout_space(const jit::Computation& c, const jit::GroupDecision& initial,

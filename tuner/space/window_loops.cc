@@ -11,8 +11,8 @@ constexpr int64_t kMostUnrolled = 500;  // vector instructions in one block of c
 class WindowLoops final : public LoopSpace {
  public:
   WindowLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
-              const SpaceOptions& options)
-      : LoopSpace(c, initial, target),
+              const SpaceOptions& options, bool stored)
+      : LoopSpace(c, initial, target, stored),
         stage_(changed().stages[static_cast<size_t>(changed().anchor.stage)]),
         extents_(jit::image_extents(changed(), initial.layouts)) {
     const int weights = changed().anchor.weights;
@@ -104,8 +104,8 @@ class WindowLoops final : public LoopSpace {
 }  // namespace
 
 std::unique_ptr<LoopSpace> window_loops(const jit::Computation& c, const jit::GroupDecision& initial,
-                                        const jit::Target& target, const SpaceOptions& options) {
-  return std::make_unique<WindowLoops>(c, initial, target, options);
+                                        const jit::Target& target, const SpaceOptions& options, bool stored) {
+  return std::make_unique<WindowLoops>(c, initial, target, options, stored);
 }
 
 }  // namespace altrt::tuner
