@@ -6,7 +6,7 @@
 
 #include "runtime/base/hash.h"
 
-namespace altrt::jit {
+namespace altrt {
 
 namespace {
 
@@ -73,4 +73,4 @@ uint64_t hash(const Layout& layout) {
   return hasher.value();
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

@@ -8,7 +8,7 @@
 #include "jit/layout/layout.h"
 #include "jit/layout/steps.h"
 
-namespace altrt::jit {
+namespace altrt {
 
 namespace {
 
@@ -155,4 +155,4 @@ Layout parse_layout(const std::string& text) {
   return layout;
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt
