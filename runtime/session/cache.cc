@@ -86,7 +86,9 @@ CompiledGroups restore(const records::Bundle& bundle, const std::vector<graph::G
     const auto source = static_cast<size_t>(code.source);
     const jit::GroupDecision& decision = result.decisions[source];
     auto compiled = std::make_shared<jit::CompiledGroup>();
-    compiled->computation = jit::apply_algorithm(groups[source].computation, decision.algorithm);
+    compiled->computation = decision.provider == "own"
+                                ? jit::compiled_computation(groups[source].computation, decision)
+                                : jit::apply_algorithm(groups[source].computation, decision.algorithm);
     check_code(code, groups[source].computation, compiled->computation);
     for (const jit::CompiledKernel& kernel : code.kernels) {
       if (kernel.object.bytes.empty() == (decision.provider == "own")) {
