@@ -12,6 +12,7 @@
 #include <altrt/error.h>
 #include <altrt/export.h>
 #include <altrt/model.h>
+#include <altrt/operator.h>
 #include <altrt/tensor.h>
 
 namespace altrt {
@@ -79,6 +80,9 @@ struct SessionOptions {
   std::vector<std::string> providers{"own", "onednn"};  ///< "own" is always there; the only one on a device
   std::map<std::string, Shape> input_shapes;            ///< fixes the shape of inputs by name
   std::map<std::string, int64_t> dimensions;            ///< fixes symbolic dimensions by name
+  /// Operators of the user's own, beside the library's. Error(invalid_argument) where one is incomplete, is given twice
+  /// or has the name of one of the library's. Copied: the functions live as long as the session and its plan.
+  std::vector<CustomOperator> operators;
   /// For inspect(): what code is shown for, on any machine. "avx2", "avx512", "neon", or a GPU's "sm_90" and the like;
   /// "" = this machine, or its device. A session refuses all but "".
   std::string arch;
@@ -206,7 +210,9 @@ ALTRT_API std::string version();
 ALTRT_API std::string version_details();
 
 /// The model's outputs by the reference evaluator: exact order of definition, slow, no JIT. Inputs by name.
+/// `operators`: as in SessionOptions.
 ALTRT_API std::map<std::string, Tensor> evaluate_reference(const Model& model,
-                                                           const std::map<std::string, TensorView>& inputs);
+                                                           const std::map<std::string, TensorView>& inputs,
+                                                           const std::vector<CustomOperator>& operators = {});
 
 }  // namespace altrt

@@ -80,6 +80,12 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
   return decisions;
 }
 
+graph::Graph graph_of(const Model& model, const std::vector<CustomOperator>& operators) {
+  graph::Graph graph = model.graph();
+  if (!operators.empty()) graph.operators = ops::custom_operators(operators);
+  return graph;
+}
+
 int CompiledGroups::kernels() const {
   size_t count = 0;
   for (const auto& group : compiled) count += group->kernels.size();

@@ -22,6 +22,9 @@ struct Machine;
 graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
                                   const jit::Target& target, const SessionOptions& options);
 
+/// The model's graph with the options' operators. Errors of ops::CustomOperators.
+graph::Graph graph_of(const Model& model, const std::vector<CustomOperator>& operators);
+
 /// Better decisions, found by measuring within what the cache says is left of the options' budget, and how the tuning
 /// went; the cache keeps them. Without a budget, or in a build without the tuner, those that are given.
 struct Tuned {
