@@ -70,7 +70,7 @@ class Tuning {
   explicit Tuning(const TuneRequest& request)
       : request_(request),
         limits_(request.options, request.spent_seconds, request.spent_trials),
-        tasks_(make_tasks(*request.graph, request.groups, request.initial)) {
+        tasks_(make_tasks(*request.graph, request.groups, request.initial, request.fixed)) {
     double weights = 0;
     for (const graph::Value& value : request.graph->values) {
       if (value.is_constant()) weights += static_cast<double>(value.data->bytes());
@@ -81,6 +81,7 @@ class Tuning {
       TaskState& state = states_.emplace_back();
       state.progress.weight = static_cast<double>(task.groups.size());
       state.progress.ms = guess_ms(task);
+      state.progress.done = task.fixed;
       state.report.name = task.name;
       state.report.ops = task.ops;
       state.report.groups = static_cast<int>(task.groups.size());
@@ -151,6 +152,7 @@ class Tuning {
       return;
     } catch (const Error& error) {
       const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
+      if (task.fixed) throw Error(error.code(), "group '" + task.name + "' (" + task.ops + "): " + error.what());
       if (!refused || decision.provider != "own") throw;
     }
     decision.schedule = {};

@@ -146,4 +146,10 @@ struct ALTRT_API CustomOperator {
   std::function<void(const NodeInfo&, ComputationBuilder&)> define;
 };
 
+/// What the compiler sees of the operator alone, applied to these inputs: tensors x0, x1, ... (w0, ... where `data` is
+/// given), y0, ..., stages s0, ... Errors of its functions; Error(invalid_argument) where the operator is incomplete or
+/// the Computation does not verify.
+ALTRT_API Computation instantiate(const CustomOperator& op, const std::vector<Operand>& inputs,
+                                  const AttributeMap& attributes = {}, int outputs = 1);
+
 }  // namespace altrt

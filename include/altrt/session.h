@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <altrt/decision.h>
 #include <altrt/error.h>
 #include <altrt/export.h>
 #include <altrt/model.h>
@@ -83,6 +84,12 @@ struct SessionOptions {
   /// Operators of the user's own, beside the library's. Error(invalid_argument) where one is incomplete, is given twice
   /// or has the name of one of the library's. Copied: the functions live as long as the session and its plan.
   std::vector<CustomOperator> operators;
+  /// Hand-made decisions by name of the group, as inspect(model, options, "groups") prints it; parse_decision reads
+  /// scripts. They take the place of the default ones, and tuning and records leave them alone. Layouts of a group's
+  /// inputs and outputs are what it reads and writes: where neighbours want others, the plan converts.
+  /// Error(invalid_argument | unsupported) names group, step and reason where one can't be applied, and lists the
+  /// groups where none has the name.
+  std::map<std::string, GroupDecision> decisions;
   /// For inspect(): what code is shown for, on any machine. "avx2", "avx512", "neon", or a GPU's "sm_90" and the like;
   /// "" = this machine, or its device. A session refuses all but "".
   std::string arch;

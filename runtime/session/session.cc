@@ -11,6 +11,7 @@
 #include "runtime/graph/graph.h"
 #include "runtime/plan/build.h"
 #include "runtime/session/cache.h"
+#include "runtime/session/hand_made.h"
 #include "runtime/session/inspect.h"
 #include "runtime/session/options.h"
 #include "runtime/session/stages.h"
@@ -100,7 +101,8 @@ Session::Session(const Model& model, const SessionOptions& options) {
     session::print_code(groups, tuned.decisions, machine.target);
 
     watch = {};
-    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, machine.target, state->team, tuned.code);
+    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, machine.target, state->team, tuned.code,
+                                                     session::hand_made(groups, options));
     ready->code = session::load_groups(ready->groups, groups, machine.device.get());
     state->info.compile_ms = watch.milliseconds();
     state->info.kernels_compiled = ready->groups.kernels();
