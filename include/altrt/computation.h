@@ -88,7 +88,7 @@ struct ALTRT_API Anchor {
   int weights = -1;  // weights (B of a matrix product)
 };
 
-/// A named constant of the result of an algorithm: which function Computation -> Computation made it.
+/// Tensors and what makes them. `algorithm`: which function Computation -> Computation made it.
 struct ALTRT_API Computation {
   std::string name;
   std::vector<TensorDecl> tensors;

@@ -1,5 +1,5 @@
 // Decisions: everything that is chosen about a group of operators, as a value. Tuner, heuristics, records and compiler
-// exchange only this, and a user may make his own.
+// exchange only this, and a user may make his own. Values without locks; all functions are pure, for any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,9 @@
 // Layouts (ALT's first half): how a tensor's logical elements lie in memory, as a list of primitives applied to its
-// logical dimensions.
-//
-// A Layout is a value that does not know the shape; every function takes the logical shape beside it. The memory is the
-// row-major array of the physical shape. Source: ALT (EuroSys'23, arXiv 2210.12415), section 4; the index formulas are
-// spelled out at each primitive.
+// logical dimensions. Values without locks that don't know the shape: every function takes the logical shape beside it,
+// is pure and may be called from any thread. The memory is the row-major array of the physical shape, in elements.
+// Nothing is checked before verify(), or before a layout is put to use (nests, run, a session). Then it must keep every
+// element: an unpad may take away only what a pad has put there, a fold only what an unfold has copied. Source: ALT
+// (EuroSys'23, arXiv 2210.12415), section 4; the index formulas are spelled out at each primitive.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ struct ALTRT_API LayoutStep {
 };
 
 struct ALTRT_API Layout {
-  std::vector<LayoutStep> steps;  // empty = row-major logical order
+  std::vector<LayoutStep> steps;  // empty = row-major logical order; each function appends one
 
   Layout& split(int dim, std::vector<int64_t> factors);
   Layout& reorder(std::vector<int64_t> permutation);

@@ -41,8 +41,8 @@ struct ALTRT_API NodeAttributes {
 };
 
 /// One node with everything an operator may ask; what it points to lives until the call it was handed to returns.
-/// Accessors throw Error(invalid_model) with `where` and the field when a
-/// required thing is missing or of the wrong kind.
+/// Accessors throw Error(invalid_model) with `where` and the field when a required thing is missing or of the wrong
+/// kind.
 class ALTRT_API NodeInfo {
  public:
   std::string where;  // "resnet18.onnx: node 'conv1' (Conv)"

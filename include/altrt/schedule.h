@@ -1,5 +1,5 @@
 // Schedules (ALT's second half): the loop primitives for each stage of a Computation, as a value that can be printed as
-// a script and replayed.
+// a script and replayed. No locks. Checked when applied: Error(invalid_argument) names stage, primitive and reason.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,7 @@ struct ALTRT_API LoopStep {
 /// A stage's loops start as one loop per physical dimension of its output (named by physical_names over its axes), then
 /// one per reduction axis.
 struct ALTRT_API StageSchedule {
-  std::vector<LoopStep> steps;
+  std::vector<LoopStep> steps;  // in the order in which they are applied; each function appends one
 
   StageSchedule& split(std::string loop, int64_t factor, Tail tail = Tail::peel);
   StageSchedule& fuse(std::vector<std::string> loops);

@@ -12,6 +12,9 @@
 //     d.schedule["s0"].split("w", 6, altrt::Tail::balance).vectorize("o.1").parallel("n");
 //     std::puts(altrt::nests(c, d).c_str());
 //
+// split, vectorize and the like only append a step to a value. Whether it fits is found where the value is put to use,
+// before any code is made: Error(invalid_argument) names the tensor or stage, the step and the reason. Tensors that are
+// passed in are read during the call only; what is returned belongs to the caller. Shapes and layouts count elements.
 // Every function here is pure and may be called from any thread. Source: "ALT: Breaking the Wall between Data Layout
 // and Loop Optimizations for Deep Learning Compilation" (EuroSys'23, arXiv 2210.12415), sections 4 and 5.
 #pragma once

@@ -1,5 +1,7 @@
 // Operators of the user's own in models and sessions.
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <stdexcept>
 #include <thread>
@@ -30,6 +32,36 @@ Tensor reference(const Model& model, const SessionOptions& options) {
 
 void check(const Session& session, const Tensor& expected) {
   expect_near(session.run({{"x", image().view()}}).at("y"), expected);
+}
+
+// Written without the library.
+Tensor gated_box_by_hand(const Tensor& x, const Tensor& bias, int64_t radius, float scale) {
+  const Shape& shape = x.shape();
+  Tensor y(DataType::f32, shape);
+  for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane) {
+    const float* from = x.as<float>() + plane * shape[2] * shape[3];
+    for (int64_t h = 0; h < shape[2]; ++h) {
+      for (int64_t w = 0; w < shape[3]; ++w) {
+        double sum = 0;
+        for (int64_t i = std::max<int64_t>(0, h - radius); i <= std::min(shape[2] - 1, h + radius); ++i) {
+          for (int64_t j = std::max<int64_t>(0, w - radius); j <= std::min(shape[3] - 1, w + radius); ++j) {
+            sum += from[i * shape[3] + j];
+          }
+        }
+        const double gated = sum / (1 + std::exp(-scale * sum)) + bias.as<float>()[plane % shape[1]];
+        y.as<float>()[(plane * shape[2] + h) * shape[3] + w] = static_cast<float>(std::max(0.0, gated));
+      }
+    }
+  }
+  return y;
+}
+
+TEST(Operators, computeWhatTheirDefinitionMeans) {
+  const Tensor expected = gated_box_by_hand(image(), noise({kImage[1]}, 7), 1, 0.5f);
+  const Model model = gated_model(0.5f);
+  const SessionOptions options = plain_options();
+  expect_near(reference(model, options), expected);
+  check(Session(model, options), expected);
 }
 
 TEST(Operators, runInASessionFusedWithTheirNeighbours) {
