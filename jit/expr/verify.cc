@@ -89,8 +89,6 @@ class Verifier {
     const size_t rank = a.kernel.size();
     require(!window || (a.strides.size() == rank && a.dilations.size() == rank && a.pads.size() == 2 * rank),
             "the anchor's kernel, strides, dilations and pads differ in rank");
-    const bool weighted = a.kind == AnchorKind::matmul || (window && a.kind != AnchorKind::pool);
-    require(!weighted || (a.data >= 0 && a.weights >= 0), "the anchor lacks an operand");
   }
 
   void check_stage() {

@@ -81,8 +81,9 @@ TEST(Computations, verifyNamesStageAndReason) {
   Computation anchored = c;
   anchored.anchor.kind = AnchorKind::conv;
   anchored.anchor.stage = 1;
+  anchored.anchor.strides = {1, 1};
   expect_says(refusal([&] { apply_algorithm(c, "winograd4"); }), {"winograd4", "direct"});
-  expect_says(refusal([&] { verify(anchored); }), {"anchor"});
+  expect_says(refusal([&] { verify(anchored); }), {"anchor", "differ in rank"});
 }
 
 }  // namespace
