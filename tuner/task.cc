@@ -62,7 +62,7 @@ std::string sorted_text(const std::vector<Layout>& layouts) {
 }  // namespace
 
 std::vector<Task> make_tasks(const graph::Graph& graph, const std::vector<graph::Group>& groups,
-                             const graph::Decisions& decisions) {
+                             const graph::Decisions& decisions, const std::vector<bool>& fixed) {
   const Border border = find_border(graph, groups, decisions);
   std::vector<Task> tasks;
   std::map<std::string, size_t> known;
@@ -81,9 +81,10 @@ std::vector<Task> make_tasks(const graph::Graph& graph, const std::vector<graph:
       around += std::to_string(t) + ":" + jit::to_string(layout_in(decisions[g], tensor.name)) + "<" +
                 sorted_text(others) + "\n";
     }
+    task.fixed = g < fixed.size() && fixed[g];
     const uint64_t key = base::Hasher().add(jit::hash(c)).add(around).value();
     const std::string start = jit::to_string(jit::canonical(decisions[g], c));
-    const auto [found, is_new] = known.emplace(base::hex(key) + start, tasks.size());
+    const auto [found, is_new] = known.emplace(base::hex(key) + (task.fixed ? "fixed" : "") + start, tasks.size());
     if (!is_new) {
       tasks[found->second].groups.push_back(static_cast<int>(g));
       continue;

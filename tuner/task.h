@@ -26,10 +26,11 @@ struct Task {
   jit::GroupDecision initial;
   Neighbours neighbours;
   int64_t flops = 0;
+  bool fixed = false;  // its decision is not to be changed
 };
 
-/// In order of their first groups. Host groups have no task.
+/// In order of their first groups. Host groups have no task. `fixed`: per group, or empty.
 std::vector<Task> make_tasks(const graph::Graph& graph, const std::vector<graph::Group>& groups,
-                             const graph::Decisions& decisions);
+                             const graph::Decisions& decisions, const std::vector<bool>& fixed = {});
 
 }  // namespace altrt::tuner

@@ -65,7 +65,7 @@ class Tuning {
       : request_(request),
         limits_(request.options, request.spent_seconds, request.spent_trials),
         ranker_(request.options.seed),
-        tasks_(make_tasks(*request.graph, request.groups, request.initial)) {
+        tasks_(make_tasks(*request.graph, request.groups, request.initial, request.fixed)) {
     double weights = 0;
     for (const graph::Value& value : request.graph->values) {
       if (value.is_constant()) weights += static_cast<double>(value.data->bytes());
@@ -76,6 +76,7 @@ class Tuning {
       TaskState& state = states_.emplace_back();
       state.progress.weight = static_cast<double>(task.groups.size());
       state.progress.ms = guess_ms(task);
+      state.progress.done = task.fixed;
       state.report.name = task.name;
       state.report.ops = task.ops;
       state.report.groups = static_cast<int>(task.groups.size());
@@ -146,6 +147,7 @@ class Tuning {
       return;
     } catch (const Error& error) {
       const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
+      if (task.fixed) throw Error(error.code(), "group '" + task.name + "' (" + task.ops + "): " + error.what());
       if (!refused || decision.provider != "own") throw;
     }
     decision.schedule = {};

@@ -54,8 +54,9 @@ struct TuneRequest {
   TaskRecords records = {};                 // where earlier tunings ended
   double spent_seconds = 0;                 // of the budget, by earlier tunings and by what came before this one
   int64_t spent_trials = 0;
-  std::shared_ptr<jit::Device> device = {};               // what `target` is the target of; null = this CPU
-  std::shared_ptr<plan::Conversions> conversions = {};    // of the device
+  std::vector<bool> fixed = {};                         // per group: keeps its decision of `initial`; empty = none does
+  std::shared_ptr<jit::Device> device = {};             // what `target` is the target of; null = this CPU
+  std::shared_ptr<plan::Conversions> conversions = {};  // of the device
   std::function<void(const TrialReport&)> on_trial = {};  // called in the thread that tunes; may be empty
 };
 

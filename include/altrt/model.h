@@ -17,6 +17,7 @@ namespace altrt {
 namespace graph {
 struct Graph;
 }
+struct CustomOperator;
 
 /// A model's input or output as its file declares it.
 struct ValueInfo {
@@ -53,6 +54,8 @@ class ALTRT_API Model {
   std::vector<ValueInfo> inputs() const;
   std::vector<ValueInfo> outputs() const;
   std::vector<OperatorCount> operators() const;
+  /// The same where the session has these operators too (SessionOptions::operators). Error(invalid_argument) as there.
+  std::vector<OperatorCount> operators(const std::vector<CustomOperator>& custom) const;
   /// Writes the model as an ONNX file (weights inside). Error(io).
   void save(const std::string& path) const;
 
@@ -105,15 +108,18 @@ class ALTRT_API GraphBuilder {
   /// Adds a weight (the data is moved in). Returns the name.
   std::string constant(const std::string& name, Tensor value);
   /// Adds an operator with one output and returns its name (made from `type` if `output` is empty). An empty input name
-  /// = an absent optional input.
+  /// = an absent optional input. "example::Gate" = the type Gate of the domain example, in its opset 1.
   std::string op(const std::string& type, const std::vector<std::string>& inputs, const AttributeMap& attributes = {},
                  const std::string& output = "");
   /// As op, for several outputs.
   std::vector<std::string> op_n(const std::string& type, const std::vector<std::string>& inputs, int outputs,
                                 const AttributeMap& attributes = {});
   void output(const std::string& name);
-  /// Checks names, cycles and types; Error(invalid_model) names the node. The builder is empty afterwards.
+  /// Checks names, cycles and types; Error(invalid_model) names the node. The builder is empty afterwards. Operators
+  /// that the library lacks are checked when a session is made, or now where they are given. The model does not keep
+  /// them.
   Model build();
+  Model build(const std::vector<CustomOperator>& operators);
 
  private:
   struct State;

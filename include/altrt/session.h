@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include <altrt/decision.h>
 #include <altrt/error.h>
 #include <altrt/export.h>
 #include <altrt/model.h>
+#include <altrt/operator.h>
 #include <altrt/tensor.h>
 
 namespace altrt {
@@ -91,6 +93,15 @@ struct SessionOptions {
   std::vector<std::string> providers{"own", "onednn"};  ///< "own" is always there; the only one on a device
   std::map<std::string, Shape> input_shapes;            ///< fixes the shape of inputs by name
   std::map<std::string, int64_t> dimensions;            ///< fixes symbolic dimensions by name
+  /// Operators of the user's own, beside the library's. Error(invalid_argument) where one is incomplete, is given twice
+  /// or has the name of one of the library's. Copied: the functions live as long as the session and its plan.
+  std::vector<CustomOperator> operators;
+  /// Hand-made decisions by name of the group, as inspect(model, options, "groups") prints it; parse_decision reads
+  /// scripts. They take the place of the default ones, and tuning and records leave them alone. Layouts of a group's
+  /// inputs and outputs are what it reads and writes: where neighbours want others, the plan converts.
+  /// Error(invalid_argument | unsupported) names group, step and reason where one can't be applied, and lists the
+  /// groups where none has the name.
+  std::map<std::string, GroupDecision> decisions;
   /// For inspect(): what code is shown for, on any machine. "avx2", "avx512", "neon", or a GPU's "sm_90" and the like;
   /// "" = this machine, or its device. A session refuses all but "".
   std::string arch;
@@ -218,7 +229,9 @@ ALTRT_API std::string version();
 ALTRT_API std::string version_details();
 
 /// The model's outputs by the reference evaluator: exact order of definition, slow, no JIT. Inputs by name.
+/// `operators`: as in SessionOptions.
 ALTRT_API std::map<std::string, Tensor> evaluate_reference(const Model& model,
-                                                           const std::map<std::string, TensorView>& inputs);
+                                                           const std::map<std::string, TensorView>& inputs,
+                                                           const std::vector<CustomOperator>& operators = {});
 
 }  // namespace altrt

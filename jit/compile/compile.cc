@@ -1,5 +1,6 @@
 #include "jit/compile/compile.h"
 
+#include <algorithm>
 #include <set>
 
 #include <altrt/error.h>
@@ -23,6 +24,23 @@ Lowered lower_group(const Computation& c, const GroupDecision& decision, MathMod
   Lowered lowered{apply_algorithm(c, decision.algorithm), {}};
   lowered.kernels = lower(lowered.computation, decision.layouts, decision.schedule, math);
   return lowered;
+}
+
+// Tensors between kernels that lowering added.
+void declare_scratch(Computation& c, const std::vector<LoweredKernel>& kernels) {
+  for (const LoweredKernel& kernel : kernels) {
+    for (size_t a = 0; a < kernel.arguments.size(); ++a) {
+      const auto number = static_cast<size_t>(kernel.arguments[a]);
+      while (c.tensors.size() <= number) {
+        c.add_tensor({"scratch" + std::to_string(c.tensors.size()), DataType::f32, {1}, Role::intermediate});
+      }
+      TensorDecl& tensor = c.tensors[number];
+      if (tensor.name != "scratch" + std::to_string(number)) continue;
+      const Buffer& buffer = kernel.nest.buffers[a];
+      tensor.type = buffer.type;
+      tensor.shape.assign(buffer.shape.begin(), buffer.shape.end());
+    }
+  }
 }
 
 int64_t kernel_flops(const Computation& c, const std::vector<int>& arguments) {
@@ -75,8 +93,18 @@ CompiledGroup compile(const Computation& c, const GroupDecision& decision, const
     group.kernels.push_back(std::move(compiled));
   }
   group.computation = std::move(lowered.computation);
+  declare_scratch(group.computation, lowered.kernels);
   group.layouts = decision.layouts;
   return group;
+}
+
+Computation compiled_computation(const Computation& c, const GroupDecision& decision) {
+  const auto splits = [](const auto& entry) { return has_step(entry.second, LoopStepKind::split_reduction); };
+  const std::map<std::string, StageSchedule>& stages = decision.schedule.stages;
+  if (std::none_of(stages.begin(), stages.end(), splits)) return apply_algorithm(c, decision.algorithm);
+  Lowered lowered = lower_group(c, decision);
+  declare_scratch(lowered.computation, lowered.kernels);
+  return lowered.computation;
 }
 
 std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,

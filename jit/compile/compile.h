@@ -24,8 +24,10 @@ struct CompiledKernel {
 
 /// A group ready to be loaded: a value, can be written to a file.
 struct CompiledGroup {
-  Computation computation;  // after the algorithm; tensor names of the group's inputs and outputs are unchanged
-  Layouts layouts;          // of every tensor that is not row-major
+  /// After the algorithm; tensor names of the group's inputs and outputs are unchanged. Behind its tensors follows what
+  /// lowering added between kernels (chunk states of split_reduction), as intermediates of their physical shape.
+  Computation computation;
+  Layouts layouts;  // of every tensor that is not row-major
   std::vector<CompiledKernel> kernels;
 };
 
@@ -34,6 +36,9 @@ struct CompiledGroup {
 /// MathMode::surrogate makes code for the tuner's gate only.
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
                       const std::string& symbol_prefix, MathMode math = MathMode::expanded);
+
+/// CompiledGroup::computation of a decision of provider "own", without code. Errors as compile's.
+Computation compiled_computation(const Computation& c, const GroupDecision& decision);
 
 /// The same, stopping after a stage, as text: "nests", and "llvm" and "asm" for CPUs, "cuda" for GPUs.
 std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,

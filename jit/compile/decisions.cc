@@ -8,7 +8,7 @@
 
 #include "runtime/base/hash.h"
 
-namespace altrt::jit {
+namespace altrt {
 
 std::string to_string(const GroupDecision& decision) {
   std::ostringstream out;
@@ -67,4 +67,4 @@ GroupDecision parse_decision(const std::string& text) {
 
 uint64_t hash(const GroupDecision& decision) { return base::Hasher().add(to_string(decision)).value(); }
 
-}  // namespace altrt::jit
+}  // namespace altrt

@@ -1,11 +1,9 @@
-// Decisions: everything that is chosen about a group, as a value. Tuner, heuristics, records and compiler exchange only
-// this.
+// Decisions that are good without measuring; the public <altrt/decision.h> has the type.
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <string>
-#include <vector>
+
+#include <altrt/decision.h>
 
 #include "jit/expr/algorithms.h"
 #include "jit/expr/computation.h"
@@ -16,22 +14,11 @@
 
 namespace altrt::jit {
 
-/// How one group is computed.
-struct GroupDecision {
-  std::string provider = "own";
-  std::string algorithm = "direct";
-  Layouts layouts;    // by tensor name of the algorithm's Computation; constants are packed once, others are what the
-                      // group wants and makes
-  Schedule schedule;  // by stage name
-  int parts = 1;      // tasks that another provider's kernel is cut into; the compiler has its schedule
+using altrt::GroupDecision;
 
-  bool operator==(const GroupDecision&) const = default;
-};
-
-/// A script of primitive calls; parse_decision reads it back. Error(invalid_argument) names the line.
-std::string to_string(const GroupDecision& decision);
-GroupDecision parse_decision(const std::string& text);
-uint64_t hash(const GroupDecision& decision);
+using altrt::hash;
+using altrt::parse_decision;
+using altrt::to_string;
 
 /// Layouts given from outside: by tensor name, the layouts that inputs have and outputs must have. A tensor that is
 /// absent is free.

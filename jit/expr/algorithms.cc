@@ -6,14 +6,6 @@
 
 namespace altrt::jit {
 
-std::vector<std::string> algorithms(const Computation& c) {
-  std::vector<std::string> names{"direct"};
-  if (winograd_fits(c)) names.insert(names.end(), {"winograd2", "winograd4"});
-  if (phases_fit(c)) names.push_back("phases");
-  if (gemm_fits(c)) names.insert(names.end(), {"gemm", "gemm2", "gemm4", "gemm8", "gemm16", "gemm32"});
-  return names;
-}
-
 std::string default_algorithm(const Computation& c) { return phases_fit(c) ? "phases" : "direct"; }
 
 int gemm_parts(const std::string& algorithm) {
@@ -23,6 +15,20 @@ int gemm_parts(const std::string& algorithm) {
 
 bool is_direct(const std::string& algorithm) {
   return algorithm == "direct" || algorithm == "phases" || gemm_parts(algorithm) > 0;
+}
+
+}  // namespace altrt::jit
+
+namespace altrt {
+
+using namespace jit;
+
+std::vector<std::string> algorithms(const Computation& c) {
+  std::vector<std::string> names{"direct"};
+  if (winograd_fits(c)) names.insert(names.end(), {"winograd2", "winograd4"});
+  if (phases_fit(c)) names.push_back("phases");
+  if (gemm_fits(c)) names.insert(names.end(), {"gemm", "gemm2", "gemm4", "gemm8", "gemm16", "gemm32"});
+  return names;
 }
 
 Computation apply_algorithm(const Computation& c, const std::string& algorithm) {
@@ -40,4 +46,4 @@ Computation apply_algorithm(const Computation& c, const std::string& algorithm) 
   return c;
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

@@ -4,7 +4,10 @@
 
 #include "runtime/base/hash.h"
 
-namespace altrt::jit {
+namespace altrt {
+
+using namespace jit;
+
 namespace {
 
 bool reads(const Expr& e, int tensor) {
@@ -121,7 +124,7 @@ Exprs variables(const std::vector<Axis>& axes) {
 
 Expr in_range(const Expr& e, int64_t lo, int64_t hi) { return logical_and(le(Expr(lo), e), lt(e, Expr(hi))); }
 
-Ranges axis_ranges(const Stage& s) {
+Ranges jit::axis_ranges(const Stage& s) {
   Ranges ranges;
   for (const auto* axes : {&s.axes, &s.reduce}) {
     for (const Axis& a : *axes) ranges[a.name] = {0, a.extent.bound - 1};
@@ -129,4 +132,4 @@ Ranges axis_ranges(const Stage& s) {
   return ranges;
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

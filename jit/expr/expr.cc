@@ -9,10 +9,15 @@
 #include "jit/expr/scalar.h"
 #include "runtime/base/hash.h"
 
-namespace altrt::jit {
+namespace altrt {
+
+using namespace jit;
+
 namespace {
 
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::internal, "expression: " + message); }
+[[noreturn]] void fail(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, "expression: " + message);
+}
 
 uint64_t hash_of(const ExprNode& n) {
   base::Hasher h;
@@ -359,16 +364,6 @@ Expr numbered(ExprKind kind, int index, DataType type) {
 Expr state(int index, DataType type) { return numbered(ExprKind::state, index, type); }
 Expr other(int index, DataType type) { return numbered(ExprKind::other, index, type); }
 
-Expr shuffle_down(const Expr& a, int distance) {
-  if (!is_number(a) || size_of(a->type) < 4) fail("shuffle of a type other than f32, f64, i32 and i64");
-  ExprNode n;
-  n.kind = ExprKind::shuffle;
-  n.type = a->type;
-  n.id = distance;
-  n.args = {a};
-  return finish(std::move(n));
-}
-
 Expr table(std::shared_ptr<const std::vector<double>> values, DataType type, const Expr& index) {
   require_type("table index", index, DataType::i64);
   if (!values || values->empty()) fail("a constant table without values");
@@ -385,4 +380,14 @@ Expr table(std::shared_ptr<const std::vector<double>> values, DataType type, con
   return finish(std::move(n));
 }
 
-}  // namespace altrt::jit
+Expr jit::shuffle_down(const Expr& a, int distance) {
+  if (!is_number(a) || size_of(a->type) < 4) fail("shuffle of a type other than f32, f64, i32 and i64");
+  ExprNode n;
+  n.kind = ExprKind::shuffle;
+  n.type = a->type;
+  n.id = distance;
+  n.args = {a};
+  return finish(std::move(n));
+}
+
+}  // namespace altrt

@@ -5,7 +5,10 @@
 #include "jit/expr/expr.h"
 #include "jit/expr/scalar.h"
 
-namespace altrt::jit {
+namespace altrt {
+
+using namespace jit;
+
 namespace {
 
 // Binding strength, weakest first.
@@ -226,4 +229,4 @@ std::string to_string(const Expr& e, const std::vector<std::string>* tensor_name
   return Printer(tensor_names).run(e);
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

@@ -1,7 +1,7 @@
 // Text of Computations.
 #include "jit/expr/computation.h"
 
-namespace altrt::jit {
+namespace altrt {
 namespace {
 
 std::string extent_text(const Extent& e) {
@@ -110,4 +110,4 @@ std::string to_string(const Computation& c) {
   return text;
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

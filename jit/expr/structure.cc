@@ -146,14 +146,6 @@ int compare(const Expr& a, const Expr& b) {
   return compare_nodes(a.get(), b.get(), known);
 }
 
-bool equal(const Expr& a, const Expr& b) {
-  if (a.get() == b.get()) return true;
-  if (!a || !b || a->hash != b->hash) return false;
-  return compare(a, b) == 0;
-}
-
-uint64_t hash(const Expr& e) { return e ? e->hash : 0; }
-
 Expr rewrite(const Expr& e, const std::function<Expr(const Expr&)>& f) {
   if (!e) return e;
   std::unordered_map<const ExprNode*, Expr> done;
@@ -166,15 +158,6 @@ void visit(const Expr& e, const std::function<void(const Expr&)>& f) {
   visit_node(e, f, seen);
 }
 
-Expr substitute(const Expr& e, const Substitution& variables) {
-  if (variables.empty()) return e;
-  return rewrite(e, [&](const Expr& node) {
-    if (!node.is(ExprKind::variable)) return node;
-    const auto found = variables.find(node->name);
-    return found == variables.end() ? node : found->second;
-  });
-}
-
 bool uses_variable(const Expr& e, const std::string& name) {
   bool found = false;
   visit(e, [&](const Expr& node) { found = found || (node.is(ExprKind::variable) && node->name == name); });
@@ -182,3 +165,24 @@ bool uses_variable(const Expr& e, const std::string& name) {
 }
 
 }  // namespace altrt::jit
+
+namespace altrt {
+
+bool equal(const Expr& a, const Expr& b) {
+  if (a.get() == b.get()) return true;
+  if (!a || !b || a->hash != b->hash) return false;
+  return jit::compare(a, b) == 0;
+}
+
+uint64_t hash(const Expr& e) { return e ? e->hash : 0; }
+
+Expr substitute(const Expr& e, const Substitution& variables) {
+  if (variables.empty()) return e;
+  return jit::rewrite(e, [&](const Expr& node) {
+    if (!node.is(ExprKind::variable)) return node;
+    const auto found = variables.find(node->name);
+    return found == variables.end() ? node : found->second;
+  });
+}
+
+}  // namespace altrt

@@ -9,7 +9,10 @@
 #include "jit/expr/computation.h"
 #include "jit/expr/math.h"
 
-namespace altrt::jit {
+namespace altrt {
+
+using namespace jit;
+
 namespace {
 
 std::string size_name(int index) { return "size" + std::to_string(index); }
@@ -21,7 +24,7 @@ struct Allowed {
 
 class Verifier {
  public:
-  explicit Verifier(const Computation& c) : c_(c) {
+  Verifier(const Computation& c, ErrorCode code) : c_(c), code_(code) {
     for (const TensorDecl& t : c.tensors) names_.push_back(t.name);
   }
 
@@ -41,7 +44,7 @@ class Verifier {
 
  private:
   [[noreturn]] void fail(const std::string& message) const {
-    throw Error(ErrorCode::internal,
+    throw Error(code_,
                 "computation " + c_.name + (stage_ ? ", stage " + stage_->name : std::string()) + ": " + message);
   }
   void require(bool condition, const std::string& message) const {
@@ -81,6 +84,11 @@ class Verifier {
       require(t < static_cast<int>(c_.tensors.size()), "the anchor's operand does not exist");
     }
     require(a.kind == AnchorKind::none || a.stage >= 0, "the anchor names no stage");
+    const bool window =
+        a.kind == AnchorKind::conv || a.kind == AnchorKind::conv_transpose || a.kind == AnchorKind::pool;
+    const size_t rank = a.kernel.size();
+    require(!window || (a.strides.size() == rank && a.dilations.size() == rank && a.pads.size() == 2 * rank),
+            "the anchor's kernel, strides, dilations and pads differ in rank");
   }
 
   void check_stage() {
@@ -329,6 +337,7 @@ class Verifier {
   }
 
   const Computation& c_;
+  ErrorCode code_;
   std::vector<std::string> names_;
   std::vector<int> written_;  // per tensor: stages so far that wrote it
   const Stage* stage_ = nullptr;
@@ -338,6 +347,6 @@ class Verifier {
 
 }  // namespace
 
-void verify(const Computation& c) { Verifier(c).run(); }
+void verify(const Computation& c, ErrorCode code) { Verifier(c, code).run(); }
 
-}  // namespace altrt::jit
+}  // namespace altrt

@@ -8,9 +8,13 @@
 
 #include "jit/kernel/kernel.h"
 
+namespace altrt {
+struct Computation;
+}
+
 namespace altrt::jit {
 
-struct Computation;
+using altrt::Computation;
 
 /// Code of a library behind the kernel ABI: one kernel for a whole group. Runs may allocate inside the library.
 class ProviderKernel : public LoadedKernel {

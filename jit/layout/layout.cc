@@ -7,7 +7,7 @@
 
 #include "runtime/base/hash.h"
 
-namespace altrt::jit {
+namespace altrt {
 
 namespace {
 
@@ -85,4 +85,4 @@ uint64_t hash(const Layout& layout) {
   return hasher.value();
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

@@ -273,6 +273,12 @@ std::vector<std::vector<Extent>> shapes_along(const Layout& layout, const std::v
   return shapes;
 }
 
+}  // namespace altrt::jit
+
+namespace altrt {
+
+using namespace jit;
+
 void verify(const Layout& layout, const std::vector<Extent>& shape) { shapes_along(layout, shape); }
 
 std::vector<Extent> physical_shape(const Layout& layout, const std::vector<Extent>& shape) {
@@ -384,4 +390,4 @@ Layout inverse(const Layout& layout, const std::vector<Extent>& shape) {
   return result;
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

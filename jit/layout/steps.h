@@ -8,9 +8,6 @@
 
 namespace altrt::jit {
 
-/// "pad(2, 1, 1, 0)"
-std::string to_string(const LayoutStep& step);
-
 /// The shape after `step`. Error(invalid_argument) with the reason alone if a precondition fails.
 std::vector<Extent> apply_step(const LayoutStep& step, const std::vector<Extent>& shape);
 

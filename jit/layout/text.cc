@@ -9,7 +9,7 @@
 #include "jit/layout/layout.h"
 #include "jit/layout/steps.h"
 
-namespace altrt::jit {
+namespace altrt {
 
 namespace {
 
@@ -198,4 +198,4 @@ Layout parse_layout(const std::string& text) {
   return layout;
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

@@ -170,6 +170,7 @@ Stmts StageEmitter::store_results(const Place& place, const Exprs& states) {
 }
 
 Stmts StageEmitter::emit(const Place& place) {
+  check_attached();
   std::vector<size_t> all;
   for (size_t i = 0; i < loops_.order.size(); ++i) all.push_back(i);
   if (stage_.state.empty())

@@ -79,6 +79,7 @@ class StageEmitter {
 
   // produce.cc
   Stmts with_producers(const Walk& walk, size_t i, const Place& place);
+  void check_attached() const;
   std::vector<int> stages_inside(size_t position) const;
   std::map<int, Region> infer_regions(size_t position, const Place& place) const;
   Stmts produce(int producer, const Region& region, const Place& place, const std::vector<Storage>& targets,

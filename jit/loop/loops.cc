@@ -4,7 +4,7 @@
 
 #include <altrt/error.h>
 
-#include "jit/loop/padding.h"
+#include "jit/loop/prepare.h"
 
 namespace altrt::jit {
 
@@ -136,16 +136,6 @@ std::vector<std::string> StageLoops::reduction_loops() const {
   return names;
 }
 
-bool stores_identity(const Computation& c, const Stage& stage) {
-  const TensorDecl& output = c.tensors[static_cast<size_t>(stage.outputs[0])];
-  if (stage.store.size() != stage.axes.size() || output.shape.size() != stage.axes.size()) return false;
-  for (size_t i = 0; i < stage.axes.size(); ++i) {
-    if (!stage.store[i].is(ExprKind::variable) || stage.store[i]->name != stage.axes[i].name) return false;
-    if (!(stage.axes[i].extent == output.shape[i])) return false;
-  }
-  return true;
-}
-
 namespace {
 
 /// Applies schedule steps to the ordered loops of one stage.
@@ -176,22 +166,19 @@ class Builder {
 
   /// Conditions on the final order.
   void finish(bool is_root) {
-    step_.clear();
     move_unit_loops_out_of_vector();
     for (size_t i = 0; i < loops_.order.size(); ++i) {
       const Loop& loop = loops_.order[i];
+      step_ = "vectorize(" + loop.name + ")";
       if (loop.kind == LoopKind::vector && i + 1 != loops_.order.size())
         fail("vector loop " + loop.name + " is not the innermost loop");
-      if (!loop.parallel) continue;
-      if (variants(loop.name).size() > 1) fail("parallel loop " + loop.name + " has blocks of different sizes");
-      if (!is_root) fail("parallel loop " + loop.name + " of a stage that is computed at another's loop");
-      if (i > 0 && !loops_.order[i - 1].parallel) fail("parallel loop " + loop.name + " is not outermost");
-      if (loop.reduction) fail("parallel loop " + loop.name + " is a reduction");
-      if (loop.kind != LoopKind::serial) fail("parallel loop " + loop.name + " is unrolled, vectorised or bound too");
+      if (loop.parallel) check_parallel(i, is_root);
     }
     check_bound();
     for (const auto& [source, split] : loops_.splits) {
       if (variants(split.inner).size() < 2) continue;
+      step_ = to_string(
+          LoopStep{.kind = LoopStepKind::split, .loop = split.source, .factor = split.factor, .tail = split.tail});
       for (size_t i = first_of(split.inner); i < loops_.order.size(); ++i)
         if (loops_.depends(split.outer, loops_.order[i].name))
           fail("loop " + split.inner + " has a tail and must stay inside " + loops_.order[i].name);
@@ -209,10 +196,21 @@ class Builder {
     return loops_.order[i];
   }
 
+  void check_parallel(size_t position, bool is_root) {
+    const Loop& loop = loops_.order[position];
+    step_ = "parallel(" + loop.name + ")";
+    if (variants(loop.name).size() > 1) fail("parallel loop " + loop.name + " has blocks of different sizes");
+    if (!is_root) fail("parallel loop " + loop.name + " of a stage that is computed at another's loop");
+    if (loop.reduction) fail("parallel loop " + loop.name + " is a reduction");
+    if (position > 0 && !loops_.order[position - 1].parallel) fail("parallel loop " + loop.name + " is not outermost");
+    if (loop.kind != LoopKind::serial) fail("parallel loop " + loop.name + " is unrolled, vectorised or bound too");
+  }
+
   /// A block has as many threads from beginning to end.
-  void check_bound() const {
+  void check_bound() {
     const Loop* bound = loops_.bound();
     if (!bound) return;
+    step_ = "bind(" + bound->name + ")";
     if (variants(bound->name).size() > 1) fail("bound loop " + bound->name + " has blocks of different sizes");
     bool in_reduction = false;
     for (const Loop& loop : loops_.order) {

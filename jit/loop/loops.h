@@ -102,9 +102,6 @@ struct StageLoops {
 StageLoops build_loops(const Computation& c, const Stage& stage, const Layout& layout, const Region& region,
                        bool own_storage, const StageSchedule& schedule);
 
-/// The stage writes exactly one element per axis point, in place: its loops follow the output's physical dimensions.
-bool stores_identity(const Computation& c, const Stage& stage);
-
 /// Error(invalid_argument) "stage conv, step: reason".
 [[noreturn]] void refuse(const std::string& stage, const std::string& step, const std::string& reason);
 

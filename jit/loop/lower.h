@@ -1,9 +1,9 @@
 // Lowering: Computation x layouts x schedule -> one nest per root stage.
 #pragma once
 
-#include <map>
-#include <string>
 #include <vector>
+
+#include <altrt/decision.h>
 
 #include "jit/expr/computation.h"
 #include "jit/layout/layout.h"
@@ -12,9 +12,7 @@
 
 namespace altrt::jit {
 
-/// By tensor name; a tensor without an entry is row-major. The layout of an intermediate that is computed at a loop
-/// applies to its region. Constants that are stored at others (store_at) are read from the host's memory.
-using Layouts = std::map<std::string, Layout>;
+using altrt::Layouts;
 
 /// One kernel of a lowered group.
 struct LoweredKernel {

@@ -5,6 +5,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/layout/kept.h"
 #include "jit/layout/stored.h"
 #include "jit/loop/loops.h"
 
@@ -35,14 +36,23 @@ int find_consumer(const Computation& c, const Stage& stage, const LoopStep& step
   return at;
 }
 
+template <typename T>
+std::string names(const std::vector<T>& list) {
+  std::string text;
+  for (const T& entry : list) text += (text.empty() ? "" : ", ") + entry.name;
+  return text;
+}
+
 /// Layouts of tensors that were inlined away are of no effect.
 void check_names(const Computation& given, const Computation& c, const Layouts& layouts, const Schedule& schedule) {
   for (const auto& [name, steps] : schedule.stages)
     if (c.find_stage(name) < 0)
-      throw Error(ErrorCode::invalid_argument, "schedule: no stage " + name + " in " + c.name);
+      throw Error(ErrorCode::invalid_argument,
+                  "schedule: no stage " + name + " in " + c.name + "; there are " + names(c.stages));
   for (const auto& [name, layout] : layouts)
     if (c.find_tensor(name) < 0 && given.find_tensor(name) < 0)
-      throw Error(ErrorCode::invalid_argument, "layouts: no tensor " + name + " in " + c.name);
+      throw Error(ErrorCode::invalid_argument,
+                  "layouts: no tensor " + name + " in " + c.name + "; there are " + names(c.tensors));
   std::set<std::string> axes;
   for (const Stage& stage : c.stages) {
     for (const auto* list : {&stage.axes, &stage.reduce})
@@ -70,6 +80,8 @@ Placement placement_of(const Computation& c, size_t number, const StageSchedule&
       placement.hold = step.loop;
     }
   }
+  if (placement.at < 0 && has_step(schedule, LoopStepKind::prefetch))
+    refuse(stage.name, "prefetch()", "needs compute_at");
   return placement;
 }
 
@@ -141,6 +153,25 @@ void set_memory(const Computation& given, const StoredLayouts& stored, Prepared&
 
 }  // namespace
 
+bool stores_identity(const Computation& c, const Stage& stage) {
+  const TensorDecl& output = c.tensors[static_cast<size_t>(stage.outputs[0])];
+  if (stage.store.size() != stage.axes.size() || output.shape.size() != stage.axes.size()) return false;
+  for (size_t i = 0; i < stage.axes.size(); ++i) {
+    if (!stage.store[i].is(ExprKind::variable) || stage.store[i]->name != stage.axes[i].name) return false;
+    if (!(stage.axes[i].extent == output.shape[i])) return false;
+  }
+  return true;
+}
+
+void check_layout(const TensorDecl& tensor, const Layout& layout, const std::vector<Extent>& shape) {
+  try {
+    verify(layout, shape);
+    verify_kept(layout, shape);
+  } catch (const Error& error) {
+    throw Error(error.code(), "tensor " + tensor.name + ", " + error.what());
+  }
+}
+
 Prepared prepare(const Computation& c, const Layouts& given, const Schedule& given_schedule) {
   Prepared p;
   p.computation = c;
@@ -166,7 +197,8 @@ Prepared prepare(const Computation& c, const Layouts& given, const Schedule& giv
   check_placements(p);
   for (size_t t = 0; t < p.layouts.size(); ++t) {
     const auto writers = p.computation.writers(static_cast<int>(t));
-    if (writers.empty() || p.placement(writers[0]).at < 0) verify(p.layouts[t], p.tensor(static_cast<int>(t)).shape);
+    const TensorDecl& tensor = p.tensor(static_cast<int>(t));
+    if (writers.empty() || p.placement(writers[0]).at < 0) check_layout(tensor, p.layouts[t], tensor.shape);
   }
   find_outside_values(p);
   drop_covered_guards(p.computation, p.outside);

@@ -41,6 +41,12 @@ struct Prepared {
 /// Error(invalid_argument) names stage, step and reason.
 Prepared prepare(const Computation& c, const Layouts& layouts, const Schedule& schedule);
 
+/// The stage writes exactly one element per axis point, in place: its loops follow the output's physical dimensions.
+bool stores_identity(const Computation& c, const Stage& stage);
+
+/// Error(invalid_argument) names tensor, step and reason unless the layout fits the shape and keeps every element.
+void check_layout(const TensorDecl& tensor, const Layout& layout, const std::vector<Extent>& shape);
+
 // --- the rewritings; each takes its steps out of the schedule ---
 void inline_stages(Computation& c, Schedule& schedule);
 void split_reductions(Computation& c, Schedule& schedule);

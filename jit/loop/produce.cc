@@ -6,6 +6,25 @@
 
 namespace altrt::jit {
 
+/// Loops that others name exist.
+void StageEmitter::check_attached() const {
+  std::string loops;
+  for (const Loop& loop : loops_.order) loops += (loops.empty() ? "" : " ") + loop.name;
+  for (size_t i = 0; i < group_.placements.size(); ++i) {
+    const Placement& placement = group_.placements[i];
+    if (placement.at != stage_number_) continue;
+    const Stage& stage = group_.stage(static_cast<int>(i));
+    for (const std::string* name : {&placement.loop, &placement.hold}) {
+      const std::string& loop = *name;
+      if (loop.empty() || loops_.position(loop) < loops_.order.size()) continue;
+      const std::string reason = "stage " + stage_.name + " has no loop " + loop + " (loops: " + loops + ")";
+      if (group_.copies[i])
+        refuse(stage_.name, "cache_read(" + group_.tensor(stage.results[0]->id).name + ", " + loop + ")", reason);
+      refuse(stage.name, name == &placement.loop ? "compute_at" : "hold_at", reason);
+    }
+  }
+}
+
 /// Stages computed inside this stage's loop at `position`, directly or through others, in topological order.
 std::vector<int> StageEmitter::stages_inside(size_t position) const {
   std::vector<int> stages;
@@ -14,9 +33,6 @@ std::vector<int> StageEmitter::stages_inside(size_t position) const {
     while (stage >= 0 && group_.placement(stage).at != stage_number_) stage = group_.placement(stage).at;
     if (stage < 0) continue;
     const size_t at = loops_.position(group_.placement(stage).loop);
-    if (at == loops_.order.size())
-      refuse(group_.stage(stage).name, "compute_at",
-             "stage " + stage_.name + " has no loop " + group_.placement(stage).loop);
     if (at >= position) stages.push_back(static_cast<int>(i));
   }
   return stages;
@@ -53,6 +69,7 @@ std::vector<Storage> StageEmitter::allocate_region(int producer, const Region& r
   const Stage& stage = group_.stage(producer);
   for (int output : stage.outputs) {
     const Layout& layout = group_.layouts[static_cast<size_t>(output)];
+    check_layout(group_.tensor(output), layout, region.extent);
     const LayoutPadding padding = analyze_padding(layout, region.extent.size());
     std::vector<int64_t> shape;
     std::vector<Interval> written;

@@ -132,12 +132,12 @@ std::string cache_read(Computation& c, Layouts& layouts, Schedule& schedule, siz
   const Stage& stage = c.stages[number];
   const int tensor = c.find_tensor(step.tensor);
   if (tensor < 0) refuse(stage.name, to_string(step), "no tensor " + step.tensor);
-  const auto readers = c.readers(tensor);
-  if (std::find(readers.begin(), readers.end(), static_cast<int>(number)) == readers.end())
-    refuse(stage.name, to_string(step), "the stage does not read it");
   const TensorDecl decl = c.tensors[static_cast<size_t>(tensor)];
   std::string name = stage.name + "." + decl.name + ".cache";
   if (c.find_tensor(name) >= 0) refuse(stage.name, to_string(step), "it is cached already");
+  const auto readers = c.readers(tensor);
+  if (std::find(readers.begin(), readers.end(), static_cast<int>(number)) == readers.end())
+    refuse(stage.name, to_string(step), "the stage does not read it");
 
   const Layout output_layout = layouts.count(c.tensors[static_cast<size_t>(stage.outputs[0])].name)
                                    ? layouts.at(c.tensors[static_cast<size_t>(stage.outputs[0])].name)

@@ -8,7 +8,7 @@
 
 #include "runtime/base/hash.h"
 
-namespace altrt::jit {
+namespace altrt {
 
 namespace {
 
@@ -218,7 +218,7 @@ StageSchedule& StageSchedule::split_reduction(std::string axis, int64_t chunks) 
   return *this;
 }
 
-bool has_step(const StageSchedule& schedule, LoopStepKind kind) {
+bool jit::has_step(const StageSchedule& schedule, LoopStepKind kind) {
   return std::any_of(schedule.steps.begin(), schedule.steps.end(),
                      [kind](const LoopStep& step) { return step.kind == kind; });
 }
@@ -301,4 +301,4 @@ uint64_t hash(const Schedule& schedule) {
   return hasher.value();
 }
 
-}  // namespace altrt::jit
+}  // namespace altrt

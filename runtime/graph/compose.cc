@@ -6,6 +6,8 @@
 
 #include <altrt/error.h>
 
+#include "runtime/graph/operators.h"
+
 namespace altrt::graph {
 
 namespace {
@@ -15,12 +17,6 @@ using jit::Expr;
 using jit::ExprKind;
 using jit::Role;
 using jit::Stage;
-
-const ops::OpDef& op_of(const Graph& graph, const Node& node) {
-  const ops::OpDef* op = ops::find_op(node.domain, node.type, graph.opset(node.domain));
-  if (!op) throw Error(ErrorCode::unsupported, graph.where(node) + ": operator is not supported");
-  return *op;
-}
 
 bool escapes(const Graph& graph, int value, const std::set<int>& nodes) {
   if (std::find(graph.outputs.begin(), graph.outputs.end(), value) != graph.outputs.end()) return true;
@@ -69,7 +65,7 @@ class Composer {
                                   : tensor(value, escapes(graph_, value, set_) ? Role::output : Role::intermediate));
     }
     ops::Builder builder(c_, inputs, outputs, "s" + std::to_string(position_++));
-    op_of(graph_, node).build(graph_.info(node), builder);
+    definition(graph_, node).build(graph_.info(node), builder);
   }
 
   const Graph& graph_;
@@ -112,6 +108,33 @@ bool inlinable(const Computation& c, const Stage& stage) {
   return true;
 }
 
+// Whether every access is at the point of the axes, but for broadcast dimensions.
+bool reads_own_point(const Computation& c, const Stage& stage) {
+  bool own = true;
+  jit::visit(stage.results[0], [&](const Expr& e) {
+    if (!e.is(ExprKind::access)) return;
+    const size_t rank = e->args.size();
+    own &= rank <= stage.axes.size();
+    for (size_t d = 0; own && d < rank; ++d) {
+      const jit::Axis& axis = stage.axes[stage.axes.size() - rank + d];
+      const bool broadcast = c.tensors[e->id].shape[d] == jit::Extent(1) && e->args[d].is_int(0);
+      own = broadcast || (e->args[d].is(ExprKind::variable) && e->args[d]->name == axis.name);
+    }
+  });
+  return own;
+}
+
+// Of an operator that comes without one.
+ops::Pattern pattern_of(const Computation& c) {
+  if (c.stages.size() != 1 || !c.stages[0].reduce.empty()) return ops::Pattern::reduction;
+  const Stage& stage = c.stages[0];
+  for (size_t d = 0; d < stage.store.size(); ++d) {
+    const Expr& store = stage.store[d];
+    if (!store.is(ExprKind::variable) || store->name != stage.axes[d].name) return ops::Pattern::move;
+  }
+  return stage.outputs.size() == 1 && reads_own_point(c, stage) ? ops::Pattern::elementwise : ops::Pattern::move;
+}
+
 bool inline_one(Computation& c) {
   for (size_t i = 0; i < c.stages.size(); ++i) {
     if (!inlinable(c, c.stages[i])) continue;
@@ -147,7 +170,7 @@ Composed compose(const Graph& graph, const std::vector<int>& nodes) {
   while (merge_one(c)) {
   }
   c = jit::prune(c);
-  jit::verify(c);
+  jit::verify(c, ErrorCode::internal);
   for (const jit::TensorDecl& tensor : c.tensors) {
     const auto found = value_of.find(tensor.name);
     composed.tensor_values.push_back(found == value_of.end() ? -1 : found->second);
@@ -161,8 +184,9 @@ std::vector<NodeTraits> node_traits(const Graph& graph) {
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     NodeTraits traits;
-    traits.op = &op_of(graph, node);
-    traits.host = traits.op->build == nullptr;
+    const ops::OpDef& op = definition(graph, node);
+    traits.pattern = op.pattern;
+    traits.host = !op.build;
     if (!traits.host) {
       std::vector<int> values;
       const std::vector<int> only{static_cast<int>(n)};
@@ -171,6 +195,7 @@ std::vector<NodeTraits> node_traits(const Graph& graph) {
       traits.heavy = std::any_of(c.stages.begin(), c.stages.end(), [](const Stage& s) { return !s.reduce.empty(); }) ||
                      c.anchor.stage >= 0;
       traits.expensive = std::any_of(c.stages.begin(), c.stages.end(), is_expensive);
+      if (op.pattern == ops::Pattern::derived) traits.pattern = pattern_of(c);
     }
     all.push_back(traits);
   }

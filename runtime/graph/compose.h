@@ -19,7 +19,7 @@ Composed compose(const Graph& graph, const std::vector<int>& nodes);
 
 /// What grouping needs to know of one node before it decides.
 struct NodeTraits {
-  const ops::OpDef* op = nullptr;
+  ops::Pattern pattern = ops::Pattern::host;  // not derived
   bool host = false;
   bool single_map = false;  // one stage without reduction: can be inlined into readers
   bool heavy = false;       // heads a group of its own

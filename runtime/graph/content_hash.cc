@@ -68,6 +68,7 @@ uint64_t content_hash(const Graph& graph, base::Team& team) {
   add_list(hasher, graph.inputs);
   add_list(hasher, graph.outputs);
   for (const auto& [domain, version] : graph.opsets) hasher.add(domain).add(version);
+  if (graph.definitions != 0) hasher.add(graph.definitions);
   return hasher.value();
 }
 

@@ -10,6 +10,7 @@
 #include <altrt/model.h>
 #include <altrt/tensor.h>
 
+#include "runtime/ops/custom.h"
 #include "runtime/ops/op.h"
 
 namespace altrt::graph {
@@ -40,7 +41,9 @@ struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
   std::vector<int> inputs, outputs;
-  std::map<std::string, int> opsets;  // by domain; "" = ai.onnx
+  std::map<std::string, int> opsets;                      // by domain; "" = ai.onnx
+  std::shared_ptr<const ops::CustomOperators> operators;  // of the user's own; null = none
+  uint64_t definitions = 0;  // after inference: hash of what the user's own operators computed; 0 = there were none
 
   int opset(const std::string& domain) const;
   std::string where(const Node& node) const;  // "resnet18.onnx: node 'conv1' (Conv)"

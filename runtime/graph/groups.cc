@@ -87,7 +87,7 @@ class Grouper {
   bool joins(int node, int64_t full, const Shape& full_shape, const std::set<int>& inside) const {
     const NodeTraits& t = traits_[node];
     if (group_[node] >= 0 || t.host || t.heavy || !t.single_map) return false;
-    if (t.op->pattern != ops::Pattern::elementwise || graph_.nodes[node].outputs.size() != 1) return false;
+    if (t.pattern != ops::Pattern::elementwise || graph_.nodes[node].outputs.size() != 1) return false;
     if (elements(graph_.nodes[node].outputs[0]) != full) return false;
     for (const int v : graph_.nodes[node].inputs) {
       if (v >= 0 && producer_[v] >= 0 && inside.count(producer_[v]) && shape(v) != full_shape) return false;
@@ -175,9 +175,9 @@ class Grouper {
 
   // Index maps in front of a matrix product, and maps in front of a row-wise operator, are read through.
   void add_prologue(int node, int id) {
-    const bool anchor = traits_[node].op->pattern == ops::Pattern::anchor;
+    const bool anchor = traits_[node].pattern == ops::Pattern::anchor;
     absorb_maps(node, id, [&](int, int, int p) {
-      const bool move = traits_[p].op->pattern == ops::Pattern::move;
+      const bool move = traits_[p].pattern == ops::Pattern::move;
       return anchor ? move && reads_well(id, p) : move || !traits_[p].expensive;
     });
   }
@@ -292,10 +292,22 @@ int64_t flops_of(const jit::Computation& c) {
   return flops;
 }
 
+// The node's name, or that of a value it makes; with a number appended where another group has it.
+std::string name_of(const Graph& graph, const Node& node, std::set<std::string>& taken) {
+  std::string name = node.name;
+  for (const int v : node.outputs) {
+    if (name.empty() && v >= 0) name = graph.values[v].name;
+  }
+  std::string candidate = name;
+  for (int i = 2; !taken.insert(candidate).second; ++i) candidate = name + "_" + std::to_string(i);
+  return candidate;
+}
+
 }  // namespace
 
 std::vector<Group> form_groups(const Graph& graph) {
   std::vector<Group> groups;
+  std::set<std::string> names;
   const std::vector<NodeTraits> traits = node_traits(graph);
   for (std::vector<int>& nodes : Grouper(graph, traits).partition()) {
     Group group;
@@ -304,7 +316,7 @@ std::vector<Group> form_groups(const Graph& graph) {
       group.ops += (group.ops.empty() ? "" : "+") + graph.nodes[n].type;
       if (traits[n].heavy && !traits[head].heavy) head = n;
     }
-    group.name = graph.nodes[head].name;
+    group.name = name_of(graph, graph.nodes[head], names);
     group.host = traits[nodes[0]].host;
     if (!group.host) {
       Composed composed = compose(graph, nodes);
@@ -339,7 +351,7 @@ void verify(const std::vector<Group>& groups, const Graph& graph) {
       if (position[n] >= 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in two groups");
       position[n] = static_cast<int>(g);
     }
-    if (!groups[g].host) jit::verify(groups[g].computation);
+    if (!groups[g].host) jit::verify(groups[g].computation, ErrorCode::internal);
   }
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     if (position[n] < 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in no group");

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/hash.h"
 #include "runtime/base/text.h"
 #include "runtime/graph/graph.h"
 #include "runtime/graph/operators.h"
@@ -42,11 +43,7 @@ class Folding {
   bool process(const Node& node) {
     const ops::OpDef& op = definition(graph_, node);
     const ops::NodeInfo info = graph_.info(node);
-    const auto results = op.infer(info);
-    if (results.size() < node.outputs.size()) {
-      info.fail("has " + std::to_string(node.outputs.size()) + " outputs, the operator has " +
-                std::to_string(results.size()));
-    }
+    const auto results = ops::infer(op, info);
     uint64_t bytes = 0;
     for (size_t i = 0; i < results.size(); ++i) bytes += checked_bytes(info, results[i]);
     for (size_t i = 0; i < node.outputs.size(); ++i) {
@@ -65,7 +62,15 @@ class Folding {
       }
       return true;
     }
+    if (op.pattern == ops::Pattern::derived) check_custom(info, op, results);
     return can_fold(info) && fold(node, info, op, results, bytes);
+  }
+
+  // Before anything is made of it: what is at fault is the user's definition.
+  void check_custom(const ops::NodeInfo& info, const ops::OpDef& op, const std::vector<ops::ResultType>& results) {
+    const jit::Computation computation = node_computation(info, op, results);
+    ops::check_definition(info, computation);
+    graph_.definitions = base::Hasher(graph_.definitions).add(jit::hash(computation)).value();
   }
 
   static uint64_t checked_bytes(const ops::NodeInfo& info, const ops::ResultType& result) {

@@ -18,7 +18,7 @@ std::vector<OperatorCount> operator_counts(const Graph& graph) {
     one.type = key.second;
     one.count = count;
     const int opset = graph.opset(one.domain);
-    one.supported = ops::find_op(one.domain, one.type, opset) != nullptr;
+    one.supported = find_definition(graph, one.domain, one.type) != nullptr;
     if (!one.supported) one.reason = ops::why_unsupported(one.domain, one.type, opset);
     result.push_back(std::move(one));
   }
@@ -40,10 +40,17 @@ void require_supported(const Graph& graph) {
                                           " not supported: " + missing);
 }
 
+const ops::OpDef* find_definition(const Graph& graph, const std::string& domain, const std::string& type) {
+  if (graph.operators) {
+    if (const ops::OpDef* found = graph.operators->find(domain, type)) return found;
+  }
+  return ops::find_op(domain, type, graph.opset(domain));
+}
+
 const ops::OpDef& definition(const Graph& graph, const Node& node) {
-  const int opset = graph.opset(node.domain);
-  const ops::OpDef* found = ops::find_op(node.domain, node.type, opset);
+  const ops::OpDef* found = find_definition(graph, node.domain, node.type);
   if (!found) {
+    const int opset = graph.opset(node.domain);
     throw Error(ErrorCode::unsupported, graph.where(node) + ": " + ops::why_unsupported(node.domain, node.type, opset));
   }
   return *found;

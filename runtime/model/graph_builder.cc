@@ -1,5 +1,6 @@
 #include <altrt/error.h>
 #include <altrt/model.h>
+#include <altrt/operator.h>
 
 #include <string>
 #include <unordered_map>
@@ -12,8 +13,18 @@
 namespace altrt {
 
 namespace {
+
 constexpr int kOpset = 17;
+
+// "example::Gate": domain and type.
+std::pair<std::string, std::string> split_type(const std::string& text) {
+  const size_t colons = text.find("::");
+  if (colons == std::string::npos) return {"", text};
+  const std::string domain = text.substr(0, colons);
+  return {domain == "ai.onnx" ? "" : domain, text.substr(colons + 2)};
 }
+
+}  // namespace
 
 struct GraphBuilder::State {
   graph::Graph graph;
@@ -124,7 +135,10 @@ std::string GraphBuilder::op(const std::string& type, const std::vector<std::str
   state_->define(output);
   graph::Node node;
   node.name = output;
-  node.type = type;
+  const auto [domain, name_in_domain] = split_type(type);
+  node.type = name_in_domain;
+  node.domain = domain;
+  if (!domain.empty()) state_->graph.opsets.emplace(domain, 1);
   for (const auto& name : inputs) node.inputs.push_back(name.empty() ? -1 : state_->number(name));
   while (!node.inputs.empty() && node.inputs.back() < 0) node.inputs.pop_back();
   node.outputs = {state_->numbers.at(output)};
@@ -137,10 +151,10 @@ std::vector<std::string> GraphBuilder::op_n(const std::string& type, const std::
                                             int outputs, const AttributeMap& attributes) {
   if (outputs < 1) state_->fail("an operator needs an output", ErrorCode::invalid_argument);
   std::vector<std::string> names;
-  names.push_back(op(type, inputs, attributes, state_->fresh_name(type)));
+  names.push_back(op(type, inputs, attributes, state_->fresh_name(split_type(type).second)));
   graph::Node& node = state_->graph.nodes.back();
   for (int i = 1; i < outputs; ++i) {
-    names.push_back(state_->fresh_name(type));
+    names.push_back(state_->fresh_name(split_type(type).second));
     state_->define(names.back());
     node.outputs.push_back(state_->numbers.at(names.back()));
   }
@@ -149,13 +163,16 @@ std::vector<std::string> GraphBuilder::op_n(const std::string& type, const std::
 
 void GraphBuilder::output(const std::string& name) { state_->graph.outputs.push_back(state_->number(name)); }
 
-Model GraphBuilder::build() {
+Model GraphBuilder::build() { return build({}); }
+
+Model GraphBuilder::build(const std::vector<CustomOperator>& operators) {
   const base::FloatEnvironment float_environment;  // what shapes depend on is computed here
   auto state = std::exchange(state_, std::make_unique<State>(state_->graph.name));
   state->check_defined();
   graph::Graph graph = graph::sort(std::move(state->graph));
   graph::verify(graph);
   std::swap(state->graph, graph);
+  state->graph.operators = ops::custom_operators(operators);
   if (state->is_static()) {
     // Finds operators that do not fit their operands now rather than when a session is made, and the outputs' types.
     const graph::Graph inferred = graph::infer_and_fold(state->graph);
@@ -167,6 +184,7 @@ Model GraphBuilder::build() {
       value.symbols = inferred.values[output].symbols;
     }
   }
+  state->graph.operators = nullptr;
   return Model(std::make_shared<const graph::Graph>(std::move(state->graph)));
 }
 

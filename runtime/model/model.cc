@@ -1,5 +1,6 @@
 #include <altrt/error.h>
 #include <altrt/model.h>
+#include <altrt/operator.h>
 
 #include <new>
 #include <string_view>
@@ -67,6 +68,12 @@ const std::string& Model::name() const { return graph_->name; }
 std::vector<ValueInfo> Model::inputs() const { return value_infos(*graph_, graph_->inputs); }
 std::vector<ValueInfo> Model::outputs() const { return value_infos(*graph_, graph_->outputs); }
 std::vector<OperatorCount> Model::operators() const { return graph::operator_counts(*graph_); }
+
+std::vector<OperatorCount> Model::operators(const std::vector<CustomOperator>& custom) const {
+  graph::Graph graph = *graph_;
+  graph.operators = ops::custom_operators(custom);
+  return graph::operator_counts(graph);
+}
 void Model::save(const std::string& path) const { model::write_file(path, model::write_onnx(*graph_)); }
 
 }  // namespace altrt

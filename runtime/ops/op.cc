@@ -2,7 +2,7 @@
 
 #include "runtime/ops/implementations.h"
 
-namespace altrt::ops {
+namespace altrt {
 namespace {
 
 template <typename T>
@@ -116,6 +116,10 @@ int64_t NodeInfo::axis(int64_t value, size_t rank) const {
 
 void NodeInfo::fail(const std::string& message, ErrorCode code) const { throw Error(code, where + ": " + message); }
 
+}  // namespace altrt
+
+namespace altrt::ops {
+
 std::span<const OpDef> all_ops() {
 #define ALTRT_OP(domain, type, min_opset, max_opset, pattern) \
   OpDef{domain, #type, min_opset, max_opset, Pattern::pattern, k##type.infer, k##type.build, k##type.host},
@@ -124,6 +128,14 @@ std::span<const OpDef> all_ops() {
   };
 #undef ALTRT_OP
   return table;
+}
+
+std::vector<ResultType> infer(const OpDef& op, const NodeInfo& node) {
+  std::vector<ResultType> results = op.infer(node);
+  if (static_cast<int>(results.size()) < node.outputs) {
+    node.fail("has " + std::to_string(node.outputs) + " outputs, the operator has " + std::to_string(results.size()));
+  }
+  return results;
 }
 
 namespace {

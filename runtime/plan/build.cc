@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/base/hash.h"
+#include "runtime/graph/operators.h"
 #include "runtime/plan/builder.h"
 
 namespace altrt::plan {
@@ -219,11 +220,11 @@ void Builder::add_host(int group) {
   // The plan's own graph: the call keeps pointers to its attributes and constants.
   const auto number = static_cast<size_t>(input_.groups[static_cast<size_t>(group)].nodes.front());
   const graph::Node& node = plan_.graph->nodes[number];
-  const ops::OpDef* op = ops::find_op(node.domain, node.type, graph_.opset(node.domain));
-  if (!op || !op->host) fail("'" + node.name + "' (" + node.type + ") is no host operator");
+  const ops::OpDef& op = graph::definition(graph_, node);
+  if (!op.host) fail("'" + node.name + "' (" + node.type + ") is no host operator");
   auto call = std::make_shared<HostCall>();
   call->info = plan_.graph->info(node);
-  call->function = op->host;
+  call->function = op.host;
   call->inputs = node.inputs.size();
   Step step;
   step.kind = StepKind::host;
@@ -242,7 +243,7 @@ void Builder::add_host(int group) {
   add_report(group);
   step.report = static_cast<int>(plan_.kernels.size()) - 1;
   for (const int output : node.outputs) add_view(output, true);
-  add_unasked_outputs(*op, *call, step);
+  add_unasked_outputs(op, *call, step);
   step.host = std::move(call);
   add_step(std::move(step));
 }

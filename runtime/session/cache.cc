@@ -7,14 +7,12 @@
 #include <utility>
 
 #include "jit/compile/devices.h"
-#include "jit/compile/provide.h"
-#include "jit/loop/lower.h"
 #include "runtime/base/build_info.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/graph/content_hash.h"
 #include "runtime/records/folder.h"
-#include "runtime/session/providers.h"
+#include "runtime/session/hand_made.h"
 
 namespace altrt::session {
 namespace {
@@ -34,7 +32,7 @@ std::string mode_of(const SessionOptions& options) {
   for (const std::string& provider : providers) text += " " + provider;
   if (!options.algorithm.empty()) text += " algorithm=" + options.algorithm;
   if (options.tuning.search != Search::joint) text += std::string(" search=") + name_of(options.tuning.search);
-  return text;
+  return text + mode_of_hand_made(options);
 }
 
 std::string features_of(const jit::Target& target) {
@@ -47,20 +45,6 @@ uint64_t hash_of(const records::ModelRecord& record) {
   base::Hasher hasher;
   for (const std::string& decision : record.decisions) hasher.add(decision);
   return hasher.value();
-}
-
-// Error if the decision can't be applied to the group.
-void check_decision(const jit::GroupDecision& decision, const graph::Group& group) {
-  const jit::Computation c = jit::apply_algorithm(group.computation, decision.algorithm);
-  for (const auto& [tensor, layout] : decision.layouts) {
-    if (c.find_tensor(tensor) < 0) throw Error(ErrorCode::invalid_argument, "there is no tensor '" + tensor + "'");
-  }
-  if (decision.provider == "own") {
-    jit::lower(c, decision.layouts, decision.schedule);
-  } else {
-    open_provider(decision.provider);
-    jit::provide(c, decision, "check");
-  }
 }
 
 // Error(invalid_argument) if kept code does not fit the Computation that it is said to be made from.
@@ -92,7 +76,9 @@ CompiledGroups restore(const records::Bundle& bundle, const std::vector<graph::G
     const auto source = static_cast<size_t>(code.source);
     const jit::GroupDecision& decision = result.decisions[source];
     auto compiled = std::make_shared<jit::CompiledGroup>();
-    compiled->computation = jit::apply_algorithm(groups[source].computation, decision.algorithm);
+    compiled->computation = decision.provider == "own"
+                                ? jit::compiled_computation(groups[source].computation, decision)
+                                : jit::apply_algorithm(groups[source].computation, decision.algorithm);
     check_code(code, groups[source].computation, compiled->computation);
     for (const jit::CompiledKernel& kernel : code.kernels) {
       if (kernel.object.bytes.empty() == (decision.provider == "own")) {

@@ -9,6 +9,7 @@
 #include "runtime/base/float_environment.h"
 #include "runtime/graph/graph.h"
 #include "runtime/session/providers.h"
+#include "runtime/session/stages.h"
 #include "runtime/session/state.h"
 
 namespace altrt {
@@ -23,9 +24,10 @@ std::string version_details() {
          ", " + jit::to_string(jit::host_target());
 }
 
-std::map<std::string, Tensor> evaluate_reference(const Model& model, const std::map<std::string, TensorView>& inputs) {
+std::map<std::string, Tensor> evaluate_reference(const Model& model, const std::map<std::string, TensorView>& inputs,
+                                                 const std::vector<CustomOperator>& operators) {
   const base::FloatEnvironment float_environment;
-  const graph::Graph& original = model.graph();
+  const graph::Graph original = session::graph_of(model, operators);
   std::map<std::string, Shape> shapes;
   for (const auto& [name, view] : inputs) shapes[name] = view.shape;
   for (const ValueInfo& info : model.inputs()) {

@@ -5,11 +5,13 @@
 
 #include "runtime/base/buffer.h"
 #include "runtime/base/float_environment.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "runtime/graph/graph.h"
 #include "runtime/plan/build.h"
 #include "runtime/session/cache.h"
+#include "runtime/session/hand_made.h"
 #include "runtime/session/inspect.h"
 #include "runtime/session/options.h"
 #include "runtime/session/stages.h"
@@ -30,10 +32,11 @@ std::vector<ValueInfo> describe(const graph::Graph& model, const std::vector<int
   return infos;
 }
 
-std::string shapes_of(const std::vector<ValueInfo>& values) {
+// What constants of a simplified graph depend on beside the model: shapes, and operators of the user's own.
+std::string variant_of(const graph::Graph& graph, const std::vector<ValueInfo>& inputs) {
   std::string text;
-  for (const ValueInfo& value : values) text += value.name + to_string(value.shape) + " ";
-  return text;
+  for (const ValueInfo& value : inputs) text += value.name + to_string(value.shape) + " ";
+  return graph.definitions == 0 ? text : text + base::hex(graph.definitions);
 }
 
 }  // namespace
@@ -62,8 +65,8 @@ Session::Session(const Model& model, const SessionOptions& options) {
 
   const base::Stopwatch whole;
   base::Stopwatch watch;
-  auto graph =
-      std::make_shared<const graph::Graph>(graph::simplify(model.graph(), options.input_shapes, options.dimensions));
+  auto graph = std::make_shared<const graph::Graph>(
+      graph::simplify(session::graph_of(model, options.operators), options.input_shapes, options.dimensions));
   session::check_stage(
       "graph", [&] { graph::verify(*graph); }, [&] { return graph::to_string(*graph); });
   std::vector<graph::Group> groups = graph::form_groups(*graph);
@@ -76,7 +79,7 @@ Session::Session(const Model& model, const SessionOptions& options) {
   interface->inputs = describe(model.graph(), model.graph().inputs, *graph, graph->inputs);
   interface->outputs = describe(model.graph(), model.graph().outputs, *graph, graph->outputs);
   interface->on_device = machine.device != nullptr;
-  const auto weights = plan::weight_store(model.shared_graph(), shapes_of(interface->inputs));
+  const auto weights = plan::weight_store(model.shared_graph(), variant_of(*graph, interface->inputs));
 
   watch = {};
   const auto conversions = machine.device ? std::make_shared<plan::Conversions>(machine.device) : nullptr;
@@ -98,7 +101,8 @@ Session::Session(const Model& model, const SessionOptions& options) {
     session::print_code(groups, tuned.decisions, machine.target);
 
     watch = {};
-    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, machine.target, state->team, tuned.code);
+    ready.emplace().groups = session::compile_groups(groups, tuned.decisions, machine.target, state->team, tuned.code,
+                                                     session::hand_made(groups, options));
     ready->code = session::load_groups(ready->groups, groups, machine.device.get());
     state->info.compile_ms = watch.milliseconds();
     state->info.kernels_compiled = ready->groups.kernels();

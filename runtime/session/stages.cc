@@ -13,6 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "runtime/graph/channels_last.h"
+#include "runtime/session/hand_made.h"
 #include "runtime/session/providers.h"
 
 namespace altrt::session {
@@ -31,7 +32,7 @@ jit::GroupDecision own_decision(const jit::Computation& c, const jit::Layouts& l
 // Compiles one group; its decision becomes what was compiled. `warning` is left for the caller: the log of a session
 // hears its own thread only.
 std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& group, jit::GroupDecision& decision,
-                                                        const jit::Target& target, size_t number,
+                                                        bool hand_made, const jit::Target& target, size_t number,
                                                         std::string& warning) {
   const base::TraceScope trace("compile group");
   const std::string prefix = "altrt_g" + std::to_string(number);
@@ -40,6 +41,7 @@ std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& grou
   } catch (const Error& error) {
     const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
     const bool own = decision.provider == "own";
+    if (hand_made) throw Error(error.code(), where_hand_made(group) + ": " + error.what());
     if (!refused || (own && decision.schedule.stages.empty())) throw;
     warning = "group '" + group.name + "' (" + group.ops + ") runs " +
               (own ? "in plain loops: " : "as the compiler's defaults say: ") + error.what();
@@ -52,20 +54,8 @@ std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& grou
   return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
 }
 
-}  // namespace
-
-std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision) {
-  return base::hex(jit::hash(c)) + "\n" + jit::to_string(jit::canonical(decision, c));
-}
-
-graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
-                                  const jit::Target& target, const SessionOptions& options) {
-  graph::Decisions decisions = graph::default_decisions(graph, groups, target);
-  const Search search = options.tuning.search;
-  if (search == Search::loops_only || search == Search::loops_packed) {
-    decisions = graph::channels_last(groups, std::move(decisions), target, search == Search::loops_packed);
-  }
-  if (options.algorithm.empty()) return decisions;
+void use_algorithm(const graph::Graph& graph, const std::vector<graph::Group>& groups, const jit::Target& target,
+                   const SessionOptions& options, graph::Decisions& decisions) {
   std::set<std::string> known{"direct"};
   for (size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].host) continue;
@@ -82,7 +72,30 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
     throw Error(ErrorCode::invalid_argument, "option algorithm: no group of " + graph.name + " can use '" +
                                                  options.algorithm + "'; there are " + list);
   }
+}
+
+}  // namespace
+
+std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision) {
+  return base::hex(jit::hash(c)) + "\n" + jit::to_string(jit::canonical(decision, c));
+}
+
+graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
+                                  const jit::Target& target, const SessionOptions& options) {
+  graph::Decisions decisions = graph::default_decisions(graph, groups, target);
+  const Search search = options.tuning.search;
+  if (search == Search::loops_only || search == Search::loops_packed) {
+    decisions = graph::channels_last(groups, std::move(decisions), target, search == Search::loops_packed);
+  }
+  if (!options.algorithm.empty()) use_algorithm(graph, groups, target, options, decisions);
+  apply_hand_made(groups, options, decisions);
   return decisions;
+}
+
+graph::Graph graph_of(const Model& model, const std::vector<CustomOperator>& operators) {
+  graph::Graph graph = model.graph();
+  if (!operators.empty()) graph.operators = ops::custom_operators(operators);
+  return graph;
 }
 
 int CompiledGroups::kernels() const {
@@ -92,16 +105,22 @@ int CompiledGroups::kernels() const {
 }
 
 CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
-                              const jit::Target& target, base::Team& team, const std::vector<plan::GroupCode>& ready) {
+                              const jit::Target& target, base::Team& team, const std::vector<plan::GroupCode>& ready,
+                              const std::vector<bool>& hand_made) {
   open_providers(decisions);
   CompiledGroups result;
   std::map<std::string, int> known;
+  std::vector<char> pinned;  // per distinct one
   for (size_t g = 0; g < groups.size(); ++g) {
     int number = -1;
     if (!groups[g].host) {
       const int next = static_cast<int>(result.sources.size());
       number = known.emplace(code_key(groups[g].computation, decisions[g]), next).first->second;
-      if (number == next) result.sources.push_back(static_cast<int>(g));
+      if (number == next) {
+        result.sources.push_back(static_cast<int>(g));
+        pinned.push_back(false);
+      }
+      if (g < hand_made.size() && hand_made[g]) pinned[static_cast<size_t>(number)] = true;
     }
     result.of_group.push_back(number);
   }
@@ -118,8 +137,8 @@ CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const gra
         continue;
       }
       try {
-        result.compiled[number] =
-            compile_group(groups[source], result.decisions[source], target, source, warnings[number]);
+        result.compiled[number] = compile_group(groups[source], result.decisions[source], pinned[number] != 0, target,
+                                                source, warnings[number]);
       } catch (...) {
         errors[number] = std::current_exception();
       }

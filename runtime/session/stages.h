@@ -17,10 +17,14 @@ namespace altrt::session {
 class SessionCache;
 struct Machine;
 
-/// How every group is computed: the defaults, with the algorithm that the options ask for where it fits.
-/// Error(invalid_argument) names the algorithms that there are if it fits nowhere.
+/// How every group is computed: the defaults, with the algorithm that the options ask for where it fits, and the
+/// decisions that the options hold. Error(invalid_argument) names the algorithms that there are if it fits nowhere, and
+/// what apply_hand_made refuses.
 graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<graph::Group>& groups,
                                   const jit::Target& target, const SessionOptions& options);
+
+/// The model's graph with the options' operators. Errors of ops::CustomOperators.
+graph::Graph graph_of(const Model& model, const std::vector<CustomOperator>& operators);
 
 /// Better decisions, found by measuring within what the cache says is left of the options' budget, and how the tuning
 /// went; the cache keeps them. Without a budget, or in a build without the tuner, those that are given.
@@ -60,10 +64,11 @@ std::string code_key(const jit::Computation& c, const jit::GroupDecision& decisi
 /// Compiles the distinct groups, as many at a time as the team has threads; not those that `ready` holds (one entry per
 /// group, or none at all). Where a schedule can't be applied
 /// (Error(invalid_argument | unsupported)) the group is compiled with its layouts and plain loops instead, and a
-/// warning says why. Any other error passes through.
+/// warning says why; not so where `hand_made` (one entry per group, or none at all) says that the user chose it: then
+/// the error names the group. Any other error passes through.
 CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
                               const jit::Target& target, base::Team& team,
-                              const std::vector<plan::GroupCode>& ready = {});
+                              const std::vector<plan::GroupCode>& ready = {}, const std::vector<bool>& hand_made = {});
 
 /// Puts the code into executable memory, or into the device; one entry per group, which refers to `groups`'
 /// Computations.

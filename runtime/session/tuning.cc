@@ -5,6 +5,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/session/cache.h"
+#include "runtime/session/hand_made.h"
 #include "runtime/session/options.h"
 #include "runtime/session/providers.h"
 #include "runtime/session/stages.h"
@@ -13,6 +14,20 @@
 #endif
 
 namespace altrt::session {
+namespace {
+
+// Those of the records, but for groups whose decision the options hold.
+graph::Decisions known_decisions(const graph::Decisions& defaults, const std::vector<graph::Group>& groups,
+                                 const SessionOptions& options, SessionCache& cache) {
+  graph::Decisions known = cache.with_records(defaults, groups);
+  const std::vector<bool> fixed = hand_made(groups, options);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (fixed[g]) known[g] = defaults[g];
+  }
+  return known;
+}
+
+}  // namespace
 
 #ifdef ALTRT_HAS_TUNER
 namespace {
@@ -81,9 +96,10 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
                   const graph::Decisions& defaults, const Machine& machine,
                   const std::shared_ptr<plan::Conversions>& conversions, const SessionOptions& options,
                   plan::WeightStore& weights, base::Team& team, SessionCache& cache, double spent_s) {
-  const graph::Decisions known = cache.with_records(defaults, groups);
+  const graph::Decisions known = known_decisions(defaults, groups, options, cache);
   if (!cache.wants_tuning()) return {known, {}, {}, {}, {}, 0};
   tuner::TuneRequest request{graph, groups, known, defaults, machine.target, team, weights, options.tuning};
+  request.fixed = hand_made(groups, options);
   request.device = machine.device;
   request.conversions = conversions;
   request.numerics = options.numerics;
@@ -113,9 +129,9 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
 
 Tuned tune_groups(const std::shared_ptr<const graph::Graph>&, const std::vector<graph::Group>& groups,
                   const graph::Decisions& defaults, const Machine&, const std::shared_ptr<plan::Conversions>&,
-                  const SessionOptions&, plan::WeightStore&, base::Team&, SessionCache& cache, double) {
+                  const SessionOptions& options, plan::WeightStore&, base::Team&, SessionCache& cache, double) {
   if (cache.wants_tuning()) base::log(base::LogLevel::warning, "this build of libaltrt has no tuner");
-  return {cache.with_records(defaults, groups), {}, {}, {}, {}, 0};
+  return {known_decisions(defaults, groups, options, cache), {}, {}, {}, {}, 0};
 }
 
 #endif

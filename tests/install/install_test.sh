@@ -20,8 +20,11 @@ cmake -G Ninja -S "$source/tests/install/consumer" -B "$work/consumer" -DCMAKE_P
 cmake --build "$work/consumer" > "$work/build.log"
 "$work/consumer/consumer" "$work/model.onnx"
 
-cmake -G Ninja -S "$source/examples/hello" -B "$work/hello" -DCMAKE_PREFIX_PATH="$work/moved" >> "$work/configure.log"
-cmake --build "$work/hello" >> "$work/build.log"
+for example in hello custom_op; do
+  cmake -G Ninja -S "$source/examples/$example" -B "$work/$example" -DCMAKE_PREFIX_PATH="$work/moved" >> "$work/configure.log"
+  cmake --build "$work/$example" >> "$work/build.log"
+done
+"$work/custom_op/custom_op" > "$work/custom_op.log"
 XDG_CACHE_HOME=$work/cache "$work/hello/hello" "$work/model.onnx"
 
 PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name altrt.pc)")

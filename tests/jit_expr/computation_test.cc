@@ -17,7 +17,7 @@ std::string refusal(const Computation& c) {
   try {
     verify(c);
   } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::internal);
+    EXPECT_EQ(e.code(), ErrorCode::invalid_argument);
     return e.what();
   }
   return "";

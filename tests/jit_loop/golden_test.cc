@@ -61,11 +61,11 @@ TEST(Refusals, NameStageStepAndReason) {
             "stage matmul, split(k, 4, overlap): a reduction can't repeat work");
   EXPECT_EQ(message("matmul.split(m, 20, overlap)"),
             "stage matmul, split(m, 20, overlap): extent 13 is below the factor");
-  EXPECT_EQ(message("matmul.vectorize(n)"), "stage matmul: vector loop n is not the innermost loop");
-  EXPECT_EQ(message("matmul.parallel(n)"), "stage matmul: parallel loop n is not outermost");
+  EXPECT_EQ(message("matmul.vectorize(n)"), "stage matmul, vectorize(n): vector loop n is not the innermost loop");
+  EXPECT_EQ(message("matmul.parallel(n)"), "stage matmul, parallel(n): parallel loop n is not outermost");
   EXPECT_EQ(message("matmul.split(m, 4)\nmatmul.reorder(m.1, m.0)"),
-            "stage matmul: loop m.1 has a tail and must stay inside m.0");
-  EXPECT_EQ(message("other.parallel(n)"), "schedule: no stage other in product");
+            "stage matmul, split(m, 4, peel): loop m.1 has a tail and must stay inside m.0");
+  EXPECT_EQ(message("other.parallel(n)"), "schedule: no stage other in product; there are matmul");
   EXPECT_EQ(message("matmul.fuse(m, k)"), "stage matmul, fuse(m, k): a spatial loop and a reduction");
 }
 
