@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <utility>
 
 #include <altrt/error.h>
 
@@ -227,7 +228,7 @@ class Tuning {
     state.report.space = state.evolution->size();
     state.measurer = std::make_unique<Measurer>(
         task, state.initial, prefix(number),
-        MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed});
+        MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed, workers()});
     for (const std::string& provider : request_.providers) {
       for (const jit::GroupDecision& decision :
            jit::provider_candidates(provider, *task.computation, request_.team.threads())) {
@@ -241,6 +242,14 @@ class Tuning {
     } catch (const Error& error) {
       base::log(base::LogLevel::warning, "record of group '" + task.name + "': " + error.what());
     }
+  }
+
+  // Null where candidates are compiled and run in this process.
+  std::shared_ptr<Workers> workers() {
+    if (!std::exchange(asked_for_workers_, true) && request_.options.isolate && !request_.device) {
+      workers_ = Workers::start(request_.team, request_.target);
+    }
+    return workers_;
   }
 
   // One batch of trials for one task.
@@ -402,11 +411,12 @@ class Tuning {
   const TuneRequest& request_;
   Limits limits_;
   const std::vector<Task> tasks_;
+  std::shared_ptr<Workers> workers_;
   std::vector<TaskState> states_;
   std::unique_ptr<PlanRunner> before_;  // the plan that would be used without tuning; null if it can't be run
   TuneResult result_;
   double packing_s_ = 0;
-  bool cold_weights_ = false;
+  bool cold_weights_ = false, asked_for_workers_ = false;
   int current_ = -1;
   std::string phase_ = "compile";
 };

@@ -49,6 +49,10 @@ struct TuningOptions {
   std::chrono::milliseconds budget{0};
   int64_t max_trials = 0;
   uint64_t seed = 0;
+  /// Compiles and runs candidates in processes of their own (altrt-worker, beside the library): one that loops,
+  /// crashes, eats memory or takes for ever to compile is ended within about a second and not tried again. Where they
+  /// can't be started, and on a device, candidates run in this process, with one warning on the CPU.
+  bool isolate = true;
   /// Called at least once a second from the thread that constructs the session, in the library's floating-point
   /// environment (round to nearest, no flushing); false stops within 200 ms and keeps what was found.
   std::function<bool(const TuningProgress&)> progress;

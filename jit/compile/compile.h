@@ -31,9 +31,10 @@ struct CompiledGroup {
 
 /// algorithm -> lower -> code size check -> machine code. `symbol_prefix` makes the kernels' names unique within a
 /// plan. Error(invalid_argument | unsupported) with group, stage and reason if the decision can't be applied.
-/// MathMode::surrogate makes code for the tuner's gate only.
+/// MathMode::surrogate makes code for the tuner's gate only. `emitter`: see cpu::compile().
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
-                      const std::string& symbol_prefix, MathMode math = MathMode::expanded);
+                      const std::string& symbol_prefix, MathMode math = MathMode::expanded,
+                      const Emitter& emitter = {});
 
 /// The same, stopping after a stage, as text: "nests", and "llvm" and "asm" for CPUs, "cuda" for GPUs.
 std::string inspect(const Computation& c, const GroupDecision& decision, const Target& target,

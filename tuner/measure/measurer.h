@@ -10,6 +10,7 @@
 
 #include "tuner/measure/gate.h"
 #include "tuner/task.h"
+#include "tuner/worker/workers.h"
 
 namespace altrt::tuner {
 
@@ -27,6 +28,7 @@ struct MeasurerOptions {
   std::shared_ptr<jit::Device> device = nullptr;  // whose target it is; null = this CPU
   bool cold_weights = false;                      // the network's weights don't fit into the last cache
   uint64_t seed = 0;
+  std::shared_ptr<Workers> workers = nullptr;  // where candidates are compiled and run; null = in this process
 };
 
 /// The cost of conversions that a decision's layouts cause at the border of its group, each timed once (on a device:
@@ -53,9 +55,10 @@ class Measurer {
   Measurer(const Task& task, Candidate initial, std::string prefix, const MeasurerOptions& options);
   ~Measurer();
 
-  /// Compiles as many at a time as the team has threads, gates one by one, then races the survivors against the
-  /// incumbent. One outcome per decision; what `stop` cut off has the reason "stopped". The first call measures the
-  /// task's initial decision before all else. Error(internal) if that one does not pass the gate.
+  /// With workers, a candidate that ends one or that must be ended is an outcome like any other. Compiles as many at a
+  /// time as the team has threads, gates one by one, then races the survivors against the incumbent. One outcome per
+  /// decision; what `stop` cut off has the reason "stopped". The first call measures the task's initial decision before
+  /// all else. Error(internal) if that one does not pass the gate.
   std::vector<Outcome> measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop);
 
   /// The best decision so far: the initial one until another won by more than the spread.
@@ -74,15 +77,20 @@ class Measurer {
     size_t number = 0;    // in the batch
     double first_ms = 0;  // of the gate's run
     std::vector<double> times;
+    std::string fault;  // it died while it was timed
   };
 
   std::vector<Candidate> compile(const std::vector<jit::GroupDecision>& decisions, std::vector<Outcome>& outcomes,
                                  const Stop& stop);
   bool start(const Stop& stop);
+  /// The gate's verdict on a candidate that may die in it.
+  Verdict judge(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop);
   std::vector<Runner> admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes, const Stop& stop);
   /// Runs each `runs` times more, the incumbent between them; false if stopped.
   bool round(const std::vector<Runner*>& runners, int runs, const Stop& stop);
   void forget_times(const std::vector<Runner*>& runners);
+  /// Those that died while they were timed leave.
+  void drop_dead(std::vector<Runner*>& runners, std::vector<Outcome>& outcomes) const;
   /// Puts their times into the outcomes, drift divided out.
   void record(const std::vector<Runner*>& runners, std::vector<Outcome>& outcomes) const;
   /// Many runs; who falls behind leaves early. False if stopped.
@@ -90,7 +98,9 @@ class Measurer {
   /// Those that are worth a race; the others get the gate's time.
   std::vector<Runner*> contenders(std::vector<Runner>& runners, std::vector<Outcome>& outcomes) const;
   void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
-  double time_once(Runner& runner);
+  /// Adds a time, or the fault that it died of.
+  void time_once(Runner& runner);
+  void win(Runner& runner);
   double time_of(const Runner& runner) const;
 
   const Task& task_;
