@@ -236,9 +236,15 @@ class Tuning {
       }
     }
     const auto record = request_.records.find(task.key);
-    if (record == request_.records.end()) return;
+    const std::string best = record == request_.records.end() ? "" : record->second.decision;
+    const auto named = [&](const std::string& text) {
+      return jit::with_names(jit::parse_decision(text), *task.computation);
+    };
     try {
-      state.evolution->suggest(jit::with_names(jit::parse_decision(record->second.decision), *task.computation));
+      for (const TrialReport& trial : request_.earlier) {
+        if (trial.task == task.key && trial.decision != best) state.evolution->skip(named(trial.decision));
+      }
+      if (!best.empty()) state.evolution->suggest(named(best));
     } catch (const Error& error) {
       base::log(base::LogLevel::warning, "record of group '" + task.name + "': " + error.what());
     }
@@ -247,7 +253,7 @@ class Tuning {
   // Null where candidates are compiled and run in this process.
   std::shared_ptr<Workers> workers() {
     if (!std::exchange(asked_for_workers_, true) && request_.options.isolate && !request_.device) {
-      workers_ = Workers::start(request_.team, request_.target);
+      workers_ = request_.workers ? request_.workers : Workers::start(request_.team, request_.target);
     }
     return workers_;
   }

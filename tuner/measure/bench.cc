@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kSmallBytes = 4096;       // weights that are not worth being evicted
 constexpr int64_t kSharedBytes = 4 << 20;  // less is copied by one thread
 // What kernels whose inputs are constant may take: some time, and more for each byte.
-constexpr double kConstantsMs = 700, kConstantsMsPerByte = 1e-5;
+constexpr double kConstantsMs = 500, kConstantsMsPerByte = 1e-5;
 
 void permute_all(const jit::Permute& permute, const void* from, void* to, base::Team& team) {
   if (permute.bytes_to() < kSharedBytes) return permute.run(from, to, 0, permute.tasks());

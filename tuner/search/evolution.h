@@ -20,6 +20,8 @@ class Evolution {
 
   /// A decision to propose first (from a record).
   void suggest(const jit::GroupDecision& decision);
+  /// A decision that is not to be proposed: an earlier tuning tried it.
+  void skip(const jit::GroupDecision& decision) { seen_.insert(jit::hash(decision)); }
   /// Up to `count` decisions that were never proposed before: suggestions, then the machine model's seeds, then
   /// mutations and crossings of the best and random ones. Fewer when the spaces are nearly exhausted.
   std::vector<jit::GroupDecision> propose(size_t count);

@@ -1,8 +1,5 @@
 // The machine whose threads are another process's. Commands that need no answer of their own (memory, code, the state
 // of the caches) travel with the next run.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -12,23 +9,16 @@
 #include <altrt/error.h>
 
 #include "jit/compile/provide.h"
-#include "runtime/base/buffer.h"
 #include "runtime/base/trace.h"
-#include "tuner/worker/shared_file.h"
+#include "tuner/worker/regions.h"
 #include "tuner/worker/workers.h"
 
 namespace altrt::tuner {
 namespace {
 
-constexpr uint8_t kMark = 0xa7;
 constexpr double kLongestMs = 60'000;                // a first run without a limit: the reference, the initial decision
 constexpr double kAgainFactor = 20, kAgainMs = 800;  // any other, in runs of the same kernels
-constexpr double kGraceMs = 300;                     // from the wish to stop to the end of a piece of work
-
-size_t page_size() {
-  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return size;
-}
+constexpr double kGraceMs = 150;                     // from the wish to stop to the end of a piece of work
 
 /// Where workers are lost, what they had was theirs; it is made anew here when it is needed.
 class RemoteKernel final : public jit::LoadedKernel {
@@ -60,39 +50,35 @@ class RemoteKernel final : public jit::LoadedKernel {
 
 class WorkerMachine;
 
-/// In both processes between pages that may not be touched. Constants can't be written in the worker.
 class RemoteMemory final : public WatchedMemory {
  public:
-  RemoteMemory(WorkerMachine& machine, Workers& workers, uint64_t owner, size_t bytes, Contents contents);
+  RemoteMemory(WorkerMachine& machine, Regions& regions, uint64_t owner, size_t bytes, Contents contents)
+      : machine_(machine), regions_(regions), region_(regions.take(owner, bytes, contents)) {}
   ~RemoteMemory() override;
   RemoteMemory(const RemoteMemory&) = delete;
   RemoteMemory& operator=(const RemoteMemory&) = delete;
 
-  void* address() const override { return inner() + mapping_.offset; }
-  size_t size() const override { return mapping_.size; }
+  void* address() const override { return region_.data(); }
+  size_t size() const override { return region_.mapping.size; }
   void change(base::FunctionRef<void(void*)> action) override;
   void look(base::FunctionRef<void(const void*)> action) const override;
-  void keep() override { std::memcpy(kept_, address(), size()); }
+  void keep() override { std::memcpy(region_.kept, address(), size()); }
   void restore(base::Team::Lease& lease) override;
   bool is_as_kept() const override;
-  bool intact() const override;
+  bool intact() const override { return region_.intact(); }
 
-  uint64_t id() const { return mapping_.id; }
-  void restore_here() { std::memcpy(address(), kept_, size()); }
-  void restore_here(base::Team::Lease& lease) { HostRunner::restore(address(), kept_, size(), lease); }
-  /// Makes the worker see it, if it does not.
-  void share();
+  void restore_here() { std::memcpy(address(), region_.kept, size()); }
+  void restore_here(base::Team::Lease& lease) { HostRunner::restore(address(), region_.kept, size(), lease); }
+  /// What the worker knows it by, once it sees it.
+  uint64_t share() {
+    regions_.share(region_);
+    return region_.mapping.id;
+  }
 
  private:
-  uint8_t* inner() const { return base_ + page_size(); }
-  void give(const SharedFile& file);
-
   WorkerMachine& machine_;
-  Workers& workers_;
-  Mapping mapping_;
-  uint8_t* base_ = nullptr;  // guard page, inner, guard page
-  uint8_t* kept_ = nullptr;
-  int generation_ = 0;
+  Regions& regions_;
+  Region region_;
 };
 
 class WorkerMachine final : public Machine {
@@ -101,7 +87,7 @@ class WorkerMachine final : public Machine {
       : team_(team), here_(team, target.l2_bytes), workers_(std::move(workers)), owner_(workers_->next_id()) {}
 
   std::unique_ptr<WatchedMemory> allocate(size_t bytes, Contents contents) override {
-    auto memory = std::make_unique<RemoteMemory>(*this, *workers_, owner_, bytes, contents);
+    auto memory = std::make_unique<RemoteMemory>(*this, workers_->regions(), owner_, bytes, contents);
     by_address_[memory->address()] = memory.get();
     return memory;
   }
@@ -160,54 +146,9 @@ class WorkerMachine final : public Machine {
 
 // --- memory ---
 
-RemoteMemory::RemoteMemory(WorkerMachine& machine, Workers& workers, uint64_t owner, size_t bytes, Contents contents)
-    : machine_(machine), workers_(workers) {
-  mapping_.id = workers.next_id();
-  mapping_.owner = owner;
-  mapping_.size = bytes;
-  mapping_.inner = base::round_up(bytes + base::kAlignment, page_size());
-  mapping_.offset = (mapping_.inner - bytes) / base::kAlignment * base::kAlignment;
-  mapping_.kept = contents == Contents::input ? base::round_up(bytes, page_size()) : 0;
-  mapping_.writable = contents != Contents::constant;
-  const SharedFile file(mapping_.inner + mapping_.kept);
-  const size_t reserved = mapping_.inner + 2 * page_size();
-  void* const room = mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (room == MAP_FAILED) throw Error(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(bytes) + " bytes");
-  base_ = static_cast<uint8_t*>(room);
-  try {
-    file.map(0, mapping_.inner, inner());
-    if (mapping_.kept > 0) kept_ = static_cast<uint8_t*>(file.map(mapping_.inner, mapping_.kept));
-  } catch (...) {
-    munmap(base_, reserved);
-    throw;
-  }
-  std::memset(inner(), kMark, mapping_.offset);
-  std::memset(inner() + mapping_.offset + bytes, kMark, mapping_.inner - mapping_.offset - bytes);
-  if (workers_.runner().is_running()) give(file);
-}
-
 RemoteMemory::~RemoteMemory() {
-  if (generation_ == workers_.runner().generation()) workers_.runner().post(Ask::unmap, Writer().add(mapping_.id));
   machine_.forget(*this);
-  munmap(base_, mapping_.inner + 2 * page_size());
-  if (kept_) munmap(kept_, mapping_.kept);
-}
-
-void RemoteMemory::give(const SharedFile& file) {
-  workers_.runner().post(Ask::map, Writer().add(mapping_), file.descriptor());
-  generation_ = workers_.runner().generation();
-}
-
-// Descriptors are not kept, there would be too many of them: a new worker gets copies, which take the place of what the
-// last one had.
-void RemoteMemory::share() {
-  if (generation_ == workers_.runner().generation()) return;
-  const SharedFile file(mapping_.inner + mapping_.kept);
-  file.write(0, inner(), mapping_.inner);
-  if (kept_) file.write(mapping_.inner, kept_, mapping_.kept);
-  file.map(0, mapping_.inner, inner());
-  if (kept_) file.map(mapping_.inner, mapping_.kept, kept_);
-  give(file);
+  regions_.give_back(region_);
 }
 
 void RemoteMemory::change(base::FunctionRef<void(void*)> action) {
@@ -224,13 +165,7 @@ void RemoteMemory::restore(base::Team::Lease&) { machine_.restore_later(*this); 
 
 bool RemoteMemory::is_as_kept() const {
   machine_.restore_now();
-  return std::memcmp(address(), kept_, size()) == 0;
-}
-
-bool RemoteMemory::intact() const {
-  const auto marked = [](uint8_t byte) { return byte == kMark; };
-  const uint8_t *begin = inner(), *data = begin + mapping_.offset;
-  return std::all_of(begin, data, marked) && std::all_of(data + mapping_.size, begin + mapping_.inner, marked);
+  return std::memcmp(address(), region_.kept, size()) == 0;
 }
 
 // --- running ---
@@ -308,10 +243,7 @@ Writer WorkerMachine::describe(const std::vector<const Call*>& calls, bool witho
   run.evict = std::exchange(evict_, false);
   run.without_break = without_break;
   writer.add(run);
-  const auto add_memory = [&](RemoteMemory& memory) {
-    memory.share();
-    writer.add(memory.id());
-  };
+  const auto add_memory = [&](RemoteMemory& memory) { writer.add(memory.share()); };
   writer.add(static_cast<uint32_t>(far_.size()));
   for (WatchedMemory* memory : std::exchange(far_, {})) add_memory(static_cast<RemoteMemory&>(*memory));
   writer.add(static_cast<uint32_t>(restored_.size()));

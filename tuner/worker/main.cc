@@ -1,6 +1,7 @@
 // altrt-worker: compiles and runs a tuning's candidates, so that those that loop, crash, write wild or eat memory do it
 // here. Started by libaltrt only: usage: altrt-worker PID, with a socket as descriptor 3.
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 namespace {
 
 constexpr int kParentCheckMs = 300;
+constexpr int kKeptBytes = 64 << 20;
 
 int pid_descriptor(pid_t pid) {
 #ifdef SYS_pidfd_open
@@ -63,6 +65,10 @@ int main(int argc, char** argv) {
   syscall(SYS_close_range, altrt::tuner::kWorkerSocket + 1, ~0U, 0);
 #endif
   be_dispensable();
+  // LLVM's memory of one kernel serves for the next.
+  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
+  mallopt(M_MMAP_THRESHOLD, kKeptBytes);
+  mallopt(M_ARENA_MAX, 1);
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);

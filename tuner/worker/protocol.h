@@ -26,6 +26,7 @@ enum class Ask : uint32_t {
   setup = 1,  // Setup, with the descriptor of a page that holds Control; no answer
   compile,    // triple, features, bitcode; object
   map,        // Mapping, with a descriptor; no answer
+  place,      // Mapping of the same id for another tensor; no answer
   unmap,      // id; no answer
   load,       // count, then for each kernel its id, name, entry, bytes; no answer
   unload,     // id; no answer

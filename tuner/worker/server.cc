@@ -1,6 +1,7 @@
 #include "tuner/worker/server.h"
 
 #include <altrt/error.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,10 +10,14 @@
 #include <stdexcept>
 
 #include "jit/cpu/cpu.h"
+#include "runtime/base/trace.h"
 #include "tuner/worker/faults.h"
 
 namespace altrt::tuner {
 namespace {
+
+// MADV_POPULATE_READ and MADV_POPULATE_WRITE, since Linux 5.14.
+constexpr int kPopulateRead = 22, kPopulateWrite = 23;
 
 size_t page_size() {
   static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -64,7 +69,7 @@ uint8_t* Server::Memory::data() const { return base + page_size() + mapping.offs
 void Server::serve() {
   channel_.send(static_cast<uint32_t>(Answer::greeting), Writer().add_text(greeting()).bytes(), -1);
   Message message;
-  while (channel_.receive(message, -1) == Channel::Result::done) {
+  while (receive(message)) {
     try {
       handle(message);
     } catch (const std::exception& error) {
@@ -80,6 +85,17 @@ void Server::serve() {
   }
 }
 
+// The next run mostly comes at once. A thread that offers its processor meanwhile need not be woken, and the tuning
+// gets the processor when it wants it.
+bool Server::receive(Message& message) {
+  constexpr double kPatienceMs = 0.1;
+  for (const base::Stopwatch watch; setup_.runs_kernels && watch.milliseconds() < kPatienceMs; sched_yield()) {
+    const Channel::Result result = channel_.receive(message, 0);
+    if (result != Channel::Result::timeout) return result == Channel::Result::done;
+  }
+  return channel_.receive(message, -1) == Channel::Result::done;
+}
+
 void Server::handle(const Message& message) {
   Reader reader(message.bytes);
   switch (static_cast<Ask>(message.kind)) {
@@ -89,6 +105,8 @@ void Server::handle(const Message& message) {
       return compile(reader);
     case Ask::map:
       return map(reader);
+    case Ask::place:
+      return place(reader);
     case Ask::unmap:
       return unmap(reader.get<uint64_t>());
     case Ask::load:
@@ -160,6 +178,15 @@ void Server::map(Reader reader) {
   memories_[memory.mapping.id] = memory;
 }
 
+void Server::place(Reader reader) {
+  const auto mapping = reader.get<Mapping>();
+  const auto found = memories_.find(mapping.id);
+  if (found == memories_.end()) throw std::runtime_error("worker: there is no such memory");
+  const bool usable = mapping.owner == owner_, was_usable = found->second.mapping.owner == owner_;
+  found->second.mapping = mapping;
+  if (usable != was_usable) protect(found->second, usable);
+}
+
 void Server::unmap(uint64_t id) {
   const auto found = memories_.find(id);
   if (found == memories_.end()) return;
@@ -174,7 +201,10 @@ void Server::unmap(uint64_t id) {
 
 void Server::protect(const Memory& memory, bool usable) {
   const int protection = !usable ? PROT_NONE : (memory.mapping.writable ? PROT_READ | PROT_WRITE : PROT_READ);
-  mprotect(memory.base + page_size(), memory.mapping.inner, protection);
+  uint8_t* const inner = memory.base + page_size();
+  mprotect(inner, memory.mapping.inner, protection);
+  // All at once costs less than a fault for each page; what that can't do the faults will.
+  if (usable) madvise(inner, memory.mapping.inner, memory.mapping.writable ? kPopulateWrite : kPopulateRead);
 }
 
 void Server::activate(uint64_t owner) {

@@ -29,10 +29,12 @@ class Server {
     uint8_t* data() const;
   };
 
+  bool receive(Message& message);
   void handle(const Message& message);
   void setup(Reader reader);
   void compile(Reader reader);
   void map(Reader reader);
+  void place(Reader reader);
   void unmap(uint64_t id);
   void load(Reader reader);
   void run(Reader reader);

@@ -50,7 +50,7 @@ SharedFile::SharedFile(size_t bytes) : descriptor_(make_file()) {
 SharedFile::~SharedFile() { close(descriptor_); }
 
 void* SharedFile::map(size_t from, size_t bytes, void* at) const {
-  const int flags = MAP_SHARED | (at ? MAP_FIXED : 0);
+  const int flags = MAP_SHARED | MAP_POPULATE | (at ? MAP_FIXED : 0);
   void* const address = mmap(at, bytes, PROT_READ | PROT_WRITE, flags, descriptor_, static_cast<off_t>(from));
   if (address == MAP_FAILED) throw failure("mmap");
   return address;

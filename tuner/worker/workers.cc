@@ -45,7 +45,7 @@ std::shared_ptr<Workers> Workers::start(const base::Team& team, const jit::Targe
 }
 
 Workers::Workers(const std::string& program, const base::Team& team, const jit::Target& target)
-    : runner_(program, setup_of(team, target, true)) {
+    : runner_(program, setup_of(team, target, true)), regions_(runner_) {
   for (int t = 0; t < team.threads(); ++t) {
     compilers_.push_back(std::make_unique<WorkerProcess>(program, setup_of(team, target, false)));
   }

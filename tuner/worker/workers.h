@@ -11,6 +11,7 @@
 #include "runtime/base/team.h"
 #include "tuner/measure/machine.h"
 #include "tuner/worker/process.h"
+#include "tuner/worker/regions.h"
 
 namespace altrt::tuner {
 
@@ -28,14 +29,16 @@ class Workers {
   /// compiling ended the process or took longer than a second.
   virtual jit::Emitter emitter(int thread);
   WorkerProcess& runner() { return runner_; }
+  Regions& regions() { return regions_; }
   /// Called when a process could not be started again, with the reason: one warning, and all goes on in this process.
   void lose(const std::string& reason);
   bool are_lost() const { return lost_; }
-  /// Names for memories, kernels and machines.
+  /// Names for kernels and machines.
   uint64_t next_id() { return ++last_id_; }
 
  private:
   WorkerProcess runner_;
+  Regions regions_;
   std::vector<std::unique_ptr<WorkerProcess>> compilers_;
   std::atomic<bool> lost_{false};
   std::atomic<uint64_t> last_id_{0};
