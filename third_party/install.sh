@@ -6,7 +6,7 @@ set -eu
 
 packages="g++ cmake ninja-build ccache pkg-config git clang-format-14 ca-certificates
   zlib1g-dev libzstd-dev libxml2-dev
-  libdnnl-dev libprotozero-dev libflatbuffers-dev flatbuffers-compiler libxxhash-dev
+  libdnnl-dev libxgboost-dev libeigen3-dev libprotozero-dev libflatbuffers-dev flatbuffers-compiler libxxhash-dev
   libcli11-dev nlohmann-json3-dev libfmt-dev libgtest-dev libbenchmark-dev libonnx-testdata
   libonnx-dev libprotobuf-dev $*"
 

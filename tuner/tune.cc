@@ -14,17 +14,19 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "tuner/finish.h"
 #include "tuner/limits.h"
-#include "tuner/search/scheduler.h"
+#include "tuner/state.h"
 #include "tuner/whole_plan.h"
 
 namespace altrt::tuner {
 namespace {
 
 constexpr size_t kFirstBatch = 8, kBatch = 16;
-constexpr double kInitialShare = 0.05;  // of the budget, for timing the untuned plan
-constexpr int kMostComparisons = 3;
-constexpr double kMostSlowdown = 1.01, kMostSlowdownOfTask = 1.02;  // that a comparison can't tell from noise
+constexpr double kInitialShare = 0.05;         // of the budget, for timing the untuned plan
+constexpr double kJointShare = 0.4;            // of the budget, for layouts and loops together
+const char* const kProposer = "evolutionary";  // where the options name none
+constexpr size_t kSimilar = 3;                 // groups whose choices a search begins with
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
 std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
@@ -56,21 +58,12 @@ std::string reason_class(const std::string& reason) {
   return text.substr(0, 100);
 }
 
-struct TaskState {
-  Candidate initial;
-  std::unique_ptr<Evolution> evolution;
-  std::unique_ptr<Measurer> measurer;
-  Progress progress;
-  TaskReport report;
-
-  bool measured() const { return measurer && measurer->initial_ms() > 0; }
-};
-
 class Tuning {
  public:
   explicit Tuning(const TuneRequest& request)
       : request_(request),
         limits_(request.options, request.spent_seconds, request.spent_trials),
+        ranker_(request.options.seed),
         tasks_(make_tasks(*request.graph, request.groups, request.initial)) {
     double weights = 0;
     for (const graph::Value& value : request.graph->values) {
@@ -161,10 +154,13 @@ class Tuning {
 
   static std::string prefix(size_t task) { return "altrt_t" + std::to_string(task) + "_"; }
 
-  std::vector<const Candidate*> initial_choice() const {
-    std::vector<const Candidate*> choice;
-    for (const TaskState& state : states_) choice.push_back(&state.initial);
-    return choice;
+  Selection initial_selection() const {
+    Selection selection(request_.groups.size());
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      const auto candidate = std::make_shared<const Candidate>(states_[t].initial);
+      for (const int g : tasks_[t].groups) selection[static_cast<size_t>(g)] = {tasks_[t].computation, candidate};
+    }
+    return selection;
   }
 
   // Times the plan that would be used without tuning: where the time goes, and what a comparison costs.
@@ -172,7 +168,7 @@ class Tuning {
     phase_ = "untuned plan";
     try {
       const base::Stopwatch watch;
-      before_ = std::make_unique<PlanRunner>(build_plan(request_, tasks_, initial_choice()), request_.team);
+      before_ = std::make_unique<PlanRunner>(build_plan(request_, initial_selection()), request_.team);
       packing_s_ = watch.seconds();
       const double most_s = std::min(1.0, limits_.budget_s() * kInitialShare);
       do {
@@ -191,7 +187,7 @@ class Tuning {
     }
   }
 
-  bool is_changed(size_t t) const { return !(best(t).decision == states_[t].initial.decision); }
+  bool is_changed(size_t t) const { return !(states_[t].best().decision == states_[t].initial.decision); }
 
   // Time for the comparison of whole plans, once there is something to compare: another one is packed, and both run a
   // few times.
@@ -215,36 +211,54 @@ class Tuning {
     }
   }
 
+  uint64_t seed_of(const Task& task) const { return base::Hasher(request_.options.seed).add(task.key).value(); }
+
+  Measurer& measurer(size_t number) {
+    const Task& task = tasks_[number];
+    TaskState& state = states_[number];
+    if (!state.measurer) {
+      state.measurer = std::make_unique<Measurer>(
+          task, state.initial, prefix(number),
+          MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed_of(task), workers()});
+    }
+    return *state.measurer;
+  }
+
   void begin(size_t number) {
     const Task& task = tasks_[number];
     TaskState& state = states_[number];
-    if (state.measurer) return;
-    const uint64_t seed = base::Hasher(request_.options.seed).add(task.key).value();
+    if (state.search) return;
     const jit::GroupDecision& initial = state.initial.decision;
     const jit::GroupDecision& start =
         initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
-    state.evolution = std::make_unique<Evolution>(
-        make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task)), initial, seed);
-    state.report.space = state.evolution->size();
-    state.measurer = std::make_unique<Measurer>(
-        task, state.initial, prefix(number),
-        MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed, workers()});
+    state.search = std::make_unique<TaskSearch>(
+        make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task),
+                    {.layouts = request_.options.search == Search::joint}),
+        initial, proposers(), seed_of(task));
+    state.report.space = state.search->size();
+    measurer(number);
     for (const std::string& provider : request_.providers) {
       for (const jit::GroupDecision& decision :
            jit::provider_candidates(provider, *task.computation, request_.team.threads())) {
-        state.evolution->suggest(decision);
+        state.search->suggest(decision);
       }
     }
-    const auto record = request_.records.find(task.key);
-    const std::string best = record == request_.records.end() ? "" : record->second.decision;
+    for (const Choice& choice : most_similar(choices_of(task.ops), static_cast<double>(task.flops), kSimilar)) {
+      state.search->suggest(choice);
+    }
+    begin_from_records(task, *state.search);
+  }
+
+  void begin_from_records(const Task& task, TaskSearch& search) const {
     const auto named = [&](const std::string& text) {
       return jit::with_names(jit::parse_decision(text), *task.computation);
     };
     try {
       for (const TrialReport& trial : request_.earlier) {
-        if (trial.task == task.key && trial.decision != best) state.evolution->skip(named(trial.decision));
+        if (trial.task == task.key) search.recall(named(trial.decision), trial.ms);
       }
-      if (!best.empty()) state.evolution->suggest(named(best));
+      const auto record = request_.records.find(task.key);
+      if (record != request_.records.end()) search.suggest(named(record->second.decision));
     } catch (const Error& error) {
       base::log(base::LogLevel::warning, "record of group '" + task.name + "': " + error.what());
     }
@@ -262,17 +276,23 @@ class Tuning {
   void step(size_t number) {
     TaskState& state = states_[number];
     try {
+      const base::Stopwatch before_proposing;
       begin(number);
       const bool first = !state.measured();
       const size_t count = std::min<size_t>(first ? kFirstBatch : kBatch, static_cast<size_t>(limits_.trials_left()));
-      const std::vector<jit::GroupDecision> proposal = state.evolution->propose(count);
+      if (joint_stage_is_over()) state.search->end_joint_stage();
+      const std::vector<jit::GroupDecision> proposal = state.search->propose(count, ranker_);
+      result_.search_seconds += before_proposing.seconds();
       if (proposal.empty()) {
         state.progress.done = true;
         return;
       }
       const double before = state.measurer->incumbent_ms();
       const std::vector<Outcome> outcomes = state.measurer->measure(proposal, [this] { return over(); });
-      state.evolution->report(outcomes);
+      const base::Stopwatch before_learning;
+      ranker_.learn(tasks_[number].key, state.search->report(outcomes));
+      state.search->learn_from_model(ranker_);
+      result_.search_seconds += before_learning.seconds();
       count_trials(number, proposal, outcomes);
       if (!state.measured()) return;
       learn(state, first ? state.measurer->initial_ms() : before);
@@ -282,6 +302,44 @@ class Tuning {
       base::log(base::LogLevel::warning, "group '" + tasks_[number].name + "' is not tuned: " + error.what());
       state.progress.done = true;
     }
+  }
+
+  // What groups of the same operators ended with, in this tuning and in earlier ones.
+  std::vector<Choice> choices_of(const std::string& ops) const {
+    std::vector<Choice> choices;
+    for (size_t t = 0; t < tasks_.size(); ++t) {
+      if (tasks_[t].ops != ops || !states_[t].search) continue;
+      Choice choice = states_[t].search->best_choice();
+      choice.flops = static_cast<double>(tasks_[t].flops);
+      if (!choice.algorithm.empty()) choices.push_back(std::move(choice));
+    }
+    for (const auto& [key, record] : request_.records) {
+      if (record.ops != ops || record.choice.empty()) continue;
+      try {
+        choices.push_back(parse_choice(record.choice));
+      } catch (const Error& error) {
+        base::log(base::LogLevel::warning, "record of '" + ops + "': " + error.what());
+      }
+    }
+    return choices;
+  }
+
+  MakeProposer proposers() const {
+    const std::string& name = request_.options.proposer;
+    return [name = name.empty() ? kProposer : name](const std::vector<Knob>& layouts, uint64_t seed) {
+      return make_proposer(name, layouts, seed);
+    };
+  }
+
+  bool joint_stage_is_over() const {
+    const TuningOptions& options = request_.options;
+    double used = 0;
+    if (std::isfinite(limits_.budget_s())) used = limits_.seconds() / limits_.budget_s();
+    if (options.max_trials > 0) {
+      const auto left = static_cast<double>(limits_.trials_left());
+      used = std::max(used, 1 - left / static_cast<double>(result_.trials + limits_.trials_left()));
+    }
+    return used > kJointShare;
   }
 
   void count_trials(size_t number, const std::vector<jit::GroupDecision>& proposal,
@@ -295,6 +353,7 @@ class Tuning {
         request_.on_trial({task.key, jit::to_string(jit::canonical(proposal[i], *task.computation)),
                            outcome.measured ? outcome.ms : 0, outcome.reason, limits_.seconds()});
       }
+      if (outcome.measured) state.ways.add(*tasks_[number].computation, proposal[i], outcome.kernels_ms);
       if (!outcome.reason.empty()) ++result_.rejected[reason_class(outcome.reason)];
       ++state.report.trials;
       ++result_.trials;
@@ -315,107 +374,19 @@ class Tuning {
     }
   }
 
-  const Candidate& best(size_t t) const {
-    return states_[t].measurer ? states_[t].measurer->incumbent_candidate() : states_[t].initial;
-  }
-
   void finish() {
     phase_ = "whole plan";
     current_ = -1;
     limits_.keep_back(0);
-    std::vector<bool> changed(tasks_.size(), false);
-    bool any = false;
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      changed[t] = is_changed(t);
-      any |= changed[t];
-    }
-    // Cut short, the races of single groups have to do.
-    if (any && before_ && !over() && limits_.seconds_left() > packing_s_) {
-      try {
-        confirm(changed);
-      } catch (const Error& error) {
-        base::log(base::LogLevel::warning, std::string("tuning: plans were not compared: ") + error.what());
-      }
-    }
-    publish(changed);
-  }
-
-  // Times the plan of the best decisions against the one before tuning; takes back what is slower in its place.
-  void confirm(std::vector<bool>& changed) {
-    for (int attempt = 0; attempt < kMostComparisons; ++attempt) {
-      std::vector<const Candidate*> choice = initial_choice();
-      for (size_t t = 0; t < tasks_.size(); ++t) {
-        if (changed[t]) choice[t] = &best(t);
-      }
-      PlanRunner after(build_plan(request_, tasks_, choice), request_.team);
-      const double left = std::isfinite(limits_.seconds_left()) ? std::max(0.0, limits_.seconds_left()) : 5.0;
-      alternate(*before_, after, std::min(left / 2, 3.0), [this] { return over(); });
-      result_.plan = after.plan();
-      result_.initial_ms = before_->ms();
-      result_.tuned_ms = after.ms();
-      const bool reverted = revert_slower(after, changed);
-      const bool again = reverted && attempt + 1 < kMostComparisons && !over() &&
-                         limits_.seconds_left() > packing_s_ / 2 + 9e-3 * result_.initial_ms;
-      if (again) continue;
-      if (reverted || result_.tuned_ms <= result_.initial_ms * kMostSlowdown) return;
-      base::log(base::LogLevel::info, "tuning: the new plan takes " + std::to_string(result_.tuned_ms) +
-                                          " ms against " + std::to_string(result_.initial_ms) + " and is dropped");
-      std::fill(changed.begin(), changed.end(), false);
-      result_.tuned_ms = result_.initial_ms;
-      return;
-    }
-  }
-
-  // True if anything was taken back.
-  bool revert_slower(const PlanRunner& after, std::vector<bool>& changed) const {
-    const std::vector<double> old_ms = before_->group_ms(), new_ms = after.group_ms();
-    bool reverted = false;
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      double old_sum = 0, new_sum = 0;
-      for (const int g : tasks_[t].groups) {
-        old_sum += old_ms[static_cast<size_t>(g)];
-        new_sum += new_ms[static_cast<size_t>(g)];
-      }
-      if (!changed[t] || new_sum <= old_sum * kMostSlowdownOfTask) continue;
-      changed[t] = false;
-      reverted = true;
-    }
-    return reverted;
-  }
-
-  void publish(const std::vector<bool>& changed) {
-    for (size_t t = 0; t < tasks_.size(); ++t) {
-      TaskState& state = states_[t];
-      const Candidate& chosen = changed[t] ? best(t) : state.initial;
-      if (state.measured()) {
-        state.report.initial_ms = state.measurer->initial_ms();
-        state.report.best_ms = changed[t] ? state.measurer->incumbent_ms() : state.report.initial_ms;
-      }
-      state.report.decision = jit::to_string(chosen.decision);
-      publish_task(tasks_[t], chosen, state.report);
-      result_.tasks.push_back(state.report);
-    }
-  }
-
-  void publish_task(const Task& task, const Candidate& chosen, const TaskReport& report) {
-    const jit::GroupDecision nameless = jit::canonical(chosen.decision, *task.computation);
-    for (const int g : task.groups) {
-      const auto number = static_cast<size_t>(g);
-      result_.decisions[number] = jit::with_names(nameless, request_.groups[number].computation);
-      result_.code[number] = {task.computation, chosen.group, chosen.loaded};
-      result_.before_ms[number] = report.initial_ms;
-      result_.after_ms[number] = report.best_ms;
-    }
-    if (report.best_ms <= 0) return;
-    TaskRecord& record = result_.records[task.key];
-    record.decision = jit::to_string(nameless);
-    record.ms = report.best_ms;
-    record.ops = task.ops;
-    record.trials += report.trials;
+    Finish(
+        request_, tasks_, states_, limits_, [this] { return over(); },
+        [this](size_t task) -> Measurer& { return measurer(task); }, before_.get(), packing_s_)
+        .into(result_);
   }
 
   const TuneRequest& request_;
   Limits limits_;
+  Ranker ranker_;
   const std::vector<Task> tasks_;
   std::shared_ptr<Workers> workers_;
   std::vector<TaskState> states_;
@@ -442,9 +413,25 @@ std::string to_string(const TuneResult& result) {
                   task.best_ms, static_cast<long long>(task.trials), task.space);
     text += line + task.name + " " + task.ops + "\n";
   }
+  std::map<std::string, Tally> layouts;
+  for (const TaskReport& task : result.tasks) {
+    for (const auto& [what, tally] : task.layouts) {
+      layouts[what].proposed += tally.proposed;
+      layouts[what].measured += tally.measured;
+      layouts[what].won += tally.won;
+    }
+  }
+  for (const auto& [what, tally] : layouts) {
+    text += what + (what == "layouts" ? " other than the untuned ones: " : ": ") + std::to_string(tally.proposed) +
+            " candidates proposed, " + std::to_string(tally.measured) + " measured, " + std::to_string(tally.won) +
+            " became the best\n";
+  }
   for (const auto& [reason, count] : result.rejected) text += std::to_string(count) + " rejected: " + reason + "\n";
-  std::snprintf(line, sizeof line, "%lld trials in %.1f s; whole plan %.3f ms -> %.3f ms\n",
-                static_cast<long long>(result.trials), result.seconds, result.initial_ms, result.tuned_ms);
+  std::snprintf(line, sizeof line,
+                "%lld trials in %.1f s, %.1f %% of it for proposing and learning; whole plan %.3f ms -> %.3f ms\n",
+                static_cast<long long>(result.trials), result.seconds,
+                result.seconds > 0 ? 100 * result.search_seconds / result.seconds : 0, result.initial_ms,
+                result.tuned_ms);
   return text + line;
 }
 

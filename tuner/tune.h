@@ -16,6 +16,7 @@
 #include "runtime/graph/layouts.h"
 #include "runtime/plan/build.h"
 #include "runtime/plan/weights.h"
+#include "tuner/search/task_search.h"
 
 namespace altrt::tuner {
 
@@ -26,7 +27,8 @@ struct TaskRecord {
   std::string decision;  // jit::to_string of the canonical decision
   double ms = 0;
   int64_t trials = 0;
-  std::string ops;  // for people
+  std::string ops;     // "Conv+Add+Relu"
+  std::string choice;  // to_string(Choice): a start for similar groups; may be empty
 };
 /// One trial that has ended.
 struct TrialReport {
@@ -68,6 +70,7 @@ struct TaskReport {
   int64_t trials = 0;
   double initial_ms = 0, best_ms = 0;  // 0: not reached within the budget
   std::string decision;
+  std::map<std::string, Tally> layouts;  // TaskSearch::tallies
 };
 
 struct TuneResult {
@@ -77,7 +80,7 @@ struct TuneResult {
   std::vector<double> before_ms, after_ms;  // per group, as measured alone; 0 = not measured
   std::vector<TaskReport> tasks;
   int64_t trials = 0;
-  double seconds = 0;
+  double seconds = 0, search_seconds = 0;   // all; of them for proposing and learning
   std::map<std::string, int64_t> rejected;  // by reason
   TaskRecords records;                      // the request's, with what was learned
   double initial_ms = 0, tuned_ms = 0;      // the whole plan, before and after; 0 = not compared

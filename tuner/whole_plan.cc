@@ -23,8 +23,7 @@ double low(std::vector<double> samples) {
 
 }  // namespace
 
-std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const std::vector<Task>& tasks,
-                                             const std::vector<const Candidate*>& candidates) {
+std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const Selection& selection) {
   plan::PlanInput input;
   input.graph = request.graph;
   input.groups = request.groups;
@@ -32,13 +31,11 @@ std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const s
   input.code.resize(request.groups.size());
   input.device = request.device;
   input.conversions = request.conversions;
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    const jit::GroupDecision nameless = jit::canonical(candidates[t]->decision, *tasks[t].computation);
-    for (const int g : tasks[t].groups) {
-      const auto number = static_cast<size_t>(g);
-      input.code[number] = {tasks[t].computation, candidates[t]->group, candidates[t]->loaded};
-      input.decisions[number] = jit::with_names(nameless, request.groups[number].computation);
-    }
+  for (size_t g = 0; g < selection.size(); ++g) {
+    const auto& [source, candidate] = selection[g];
+    if (!candidate) continue;
+    input.code[g] = {source, candidate->group, candidate->loaded};
+    input.decisions[g] = jit::with_names(jit::canonical(candidate->decision, *source), request.groups[g].computation);
   }
   return std::make_shared<const plan::Plan>(plan::build_plan(std::move(input), request.weights, request.team));
 }
@@ -99,12 +96,11 @@ double PlanRunner::ms() const {
   return sum;
 }
 
-void alternate(PlanRunner& one, PlanRunner& other, double seconds, const Stop& stop) {
+void alternate(const std::vector<PlanRunner*>& plans, double seconds, const Stop& stop) {
   const base::Stopwatch watch;
   for (size_t runs = 0; runs < kMostRuns && (runs < kLeastRuns || watch.seconds() < seconds); ++runs) {
     if (runs > 0 && stop()) break;
-    one.run();
-    other.run();
+    for (PlanRunner* plan : plans) plan->run();
   }
 }
 

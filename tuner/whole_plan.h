@@ -11,9 +11,15 @@
 
 namespace altrt::tuner {
 
-/// A plan of one candidate a task. `candidates` has one entry per task; the groups are those of the request.
-std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const std::vector<Task>& tasks,
-                                             const std::vector<const Candidate*>& candidates);
+/// What computes a group; null for host groups.
+struct Selected {
+  const jit::Computation* source = nullptr;  // in whose names the candidate's decision is
+  std::shared_ptr<const Candidate> candidate;
+};
+/// One for each group of the request.
+using Selection = std::vector<Selected>;
+
+std::shared_ptr<const plan::Plan> build_plan(const TuneRequest& request, const Selection& selection);
 
 /// A plan with memory of its own, run on made-up inputs. One thread at a time.
 class PlanRunner {
@@ -38,7 +44,7 @@ class PlanRunner {
   std::vector<std::vector<double>> samples_;  // per group
 };
 
-/// Runs both plans alternately, three times each and then until `seconds` are over or `stop`.
-void alternate(PlanRunner& one, PlanRunner& other, double seconds, const Stop& stop);
+/// Runs the plans alternately, three times each and then until `seconds` are over or `stop`.
+void alternate(const std::vector<PlanRunner*>& plans, double seconds, const Stop& stop);
 
 }  // namespace altrt::tuner

@@ -57,6 +57,12 @@ void parse_budget(const std::string& text, TuningOptions& tuning) {
   if (unit == 't') tuning.max_trials = *number;
 }
 
+Search parse_search(const std::string& name) {
+  if (name == "loops-only") return Search::loops_only;
+  if (name == "loops-packed") return Search::loops_packed;
+  return name == "propagate-only" ? Search::propagate_only : Search::joint;
+}
+
 void print_log(LogLevel level, const std::string& message) {
   constexpr const char* kNames[] = {"error", "warning", "info", "debug"};
   fmt::print(stderr, "altrt {}: {}\n", kNames[static_cast<int>(level)], message);
@@ -116,6 +122,13 @@ void add_common(CLI::App& command, Common& common) {
       ->check(CLI::IsMember({"own", "onednn"}));
   command.add_option("--algorithm", common.algorithm, "'direct' leaves the others out");
   command.add_option("--numerics", common.numerics, "standard or strict")->check(CLI::IsMember({"standard", "strict"}));
+  command
+      .add_option("--search", common.search,
+                  "alt: layouts and loops; to compare with: loops-only (channels last, plain weights), loops-packed "
+                  "(the same with weights packed to suit), propagate-only (loops in the untuned layouts)")
+      ->check(CLI::IsMember({"alt", "loops-only", "loops-packed", "propagate-only"}));
+  command.add_option("--proposer", common.proposer, "who proposes layouts: ppo, evolutionary, random")
+      ->check(CLI::IsMember({"ppo", "evolutionary", "random"}));
   command.add_option("--seed", common.seed, "of inputs that are made up, and of the search");
   command.add_flag("--verbose", common.verbose, "log to stderr");
 }
@@ -162,6 +175,8 @@ SessionOptions session_options(const Common& common, const Model& model, const T
   options.threads = common.threads;
   options.cache.directory = common.cache;
   options.tuning.seed = common.seed;
+  options.tuning.search = parse_search(common.search);
+  options.tuning.proposer = common.proposer;
   parse_budget(common.budget, options.tuning);
   options.providers = common.providers;
   options.algorithm = common.algorithm;

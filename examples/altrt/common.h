@@ -24,6 +24,8 @@ struct Common {
   std::vector<std::string> providers{"own", "onednn"};
   std::string algorithm;
   std::string numerics = "standard";
+  std::string search = "alt";
+  std::string proposer;
   uint64_t seed = 0;
   bool verbose = false;
   std::string arch;  // of inspect only

@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -70,11 +73,32 @@ void print_table(const SessionInfo& info) {
   if (after > 0) fmt::print("      {:>10.4f} {:>10.4f} {:>5.2f}x  measured groups\n", before, after, before / after);
 }
 
-void tune(Common& common) {
+nlohmann::json to_json(const SessionInfo& info, const nlohmann::json& curve) {
+  nlohmann::json kernels = nlohmann::json::array();
+  for (const KernelInfo& kernel : info.plan) {
+    kernels.push_back({{"name", kernel.name},
+                       {"op", kernel.op},
+                       {"provider", kernel.provider},
+                       {"algorithm", kernel.algorithm},
+                       {"layout", kernel.layout},
+                       {"flops", kernel.flops},
+                       {"untuned_ms", kernel.untuned_ms},
+                       {"tuned_ms", kernel.tuned_ms}});
+  }
+  return {{"trials", info.trials},
+          {"seconds", info.tune_ms / 1e3},
+          {"threads", info.threads},
+          {"progress", curve},
+          {"kernels", kernels}};
+}
+
+void tune(Common& common, const std::string& json) {
   const Model model = Model::load(common.model);
   SessionOptions options = session_options(common, model, {});
   const bool terminal = isatty(STDERR_FILENO) == 1;
+  nlohmann::json curve = nlohmann::json::array();
   options.tuning.progress = [&](const TuningProgress& progress) {
+    if (!json.empty()) curve.push_back({progress.elapsed_s, progress.trials, progress.best_ms, progress.phase});
     if (terminal) print_progress(progress);
     return !interrupted;
   };
@@ -88,6 +112,10 @@ void tune(Common& common) {
   fmt::print("{}, {}: {} trials in {:.1f} s{}\n", model.name(), where, info.trials, info.tune_ms / 1e3,
              interrupted ? " (interrupted)" : "");
   print_table(info);
+  if (json.empty()) return;
+  std::ofstream file(json);
+  file << to_json(info, curve).dump(1) << "\n";
+  if (!file) throw Error(ErrorCode::invalid_argument, "cannot write " + json);
 }
 
 }  // namespace
@@ -97,7 +125,10 @@ void add_tune(CLI::App& app, int&) {
   auto common = std::make_shared<Common>();
   common->budget = "60s";
   add_common(*command, *common);
-  command->callback([common] { tune(*common); });
+  auto json = std::make_shared<std::string>();
+  command->add_option("--json", *json,
+                      "writes trials, kernels, and the progress as [seconds, trials, best estimate in ms, phase]");
+  command->callback([common, json] { tune(*common, *json); });
 }
 
 }  // namespace altrt::tool

@@ -42,6 +42,14 @@ struct TuningProgress {
   double remaining_s = 0;  ///< until the budget ends, at most
 };
 
+/// What a tuning may choose. All but joint are there to be compared with (ALT, EuroSys'23, section 7.3).
+enum class Search : uint8_t {
+  joint,          ///< layouts and loops together
+  loops_only,     ///< loops alone: channels last, weights in plain order (the paper's ALT-OL)
+  loops_packed,   ///< the same with weights packed to suit the loops
+  propagate_only  ///< loops alone, in the layouts of the untuned plan (ALT-WP)
+};
+
 struct TuningOptions {
   TuningMode mode = TuningMode::off;
   /// Total time and number of trials for this model, device, thread count and mode, over all starts; whichever ends
@@ -49,6 +57,10 @@ struct TuningOptions {
   std::chrono::milliseconds budget{0};
   int64_t max_trials = 0;
   uint64_t seed = 0;
+  Search search = Search::joint;
+  /// Who proposes layouts: "ppo", "evolutionary", "random"; "" = the one that does best. PPO needs the plug-in
+  /// libaltrt_tuner.so beside the library; without it, after one line in the log, the search is evolutionary.
+  std::string proposer;
   /// Compiles and runs candidates in processes of their own (altrt-worker, beside the library): one that loops,
   /// crashes, eats memory or takes for ever to compile is ended within about a second and not tried again. Where they
   /// can't be started, and on a device, candidates run in this process, with one warning on the CPU.

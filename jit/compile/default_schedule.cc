@@ -11,13 +11,9 @@ StageSchedule schedule_stage(const Computation& c, int number, const Layouts& la
   const Stage& stage = c.stages[number];
   const std::vector<int> anchors = anchor_stages(c);
   if (std::find(anchors.begin(), anchors.end(), number) != anchors.end() && !stage.reduce.empty()) {
-    const bool blocked = channel_block(layout_of(c, stage.outputs[0], layouts)) > 1;
-    if (is_row_major_matmul(c, layouts)) {
-      const MatmulExtents extents = matmul_extents(c, stage);
-      return schedule_matmul(c, layouts, default_matmul(target, extents.m, extents.n));
-    }
-    if (blocked && is_dense_conv(c)) return schedule_conv(c, stage, layouts, default_conv(c, layouts, target));
-    if (blocked && (c.anchor.kind == AnchorKind::conv || c.anchor.kind == AnchorKind::pool)) {
+    if (has_matmul_template(c, layouts)) return schedule_matmul(c, layouts, default_matmul(c, layouts, target));
+    if (has_image_template(c, layouts)) {
+      if (is_dense_conv(c)) return schedule_conv(c, stage, layouts, default_conv(c, layouts, target));
       return schedule_window(c, layouts, default_window(c, layouts, target));
     }
   }
@@ -55,13 +51,11 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   if (c.anchor.stage < 0 || c.anchor.weights < 0) return layouts;
   const TensorDecl& weights = c.tensors[c.anchor.weights];
   if (weights.role != Role::constant || layouts.count(weights.name)) return layouts;
-  const Stage& stage = c.stages[c.anchor.stage];
-  if (is_dense_conv(c) || is_depthwise(c)) {
-    const int64_t block = channel_block(layout_of(c, stage.outputs[0], layouts));
-    if (block > 1) layouts[weights.name] = conv_weights(c, block, channel_block(layout_of(c, c.anchor.data, layouts)));
-  } else if (is_row_major_matmul(c, layouts)) {
-    const MatmulExtents extents = matmul_extents(c, stage);
-    layouts[weights.name] = matmul_weights(c, default_matmul(target, extents.m, extents.n).columns);
+  if (has_matmul_template(c, layouts)) {
+    layouts[weights.name] = matmul_weights(c, default_matmul(c, layouts, target).columns);
+  } else if (has_image_template(c, layouts)) {
+    layouts[weights.name] = is_dense_conv(c) ? packed_weights(c, layouts, default_conv(c, layouts, target))
+                                             : packed_weights(c, layouts, default_window(c, layouts, target));
   }
   return layouts;
 }

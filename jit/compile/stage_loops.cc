@@ -21,6 +21,21 @@ std::vector<LoopInfo> stage_loops(const Computation& c, const Stage& stage, cons
   return loops;
 }
 
+std::vector<PhysicalDim> physical_dims(const Layout& layout, size_t rank) {
+  std::vector<std::string> numbers;
+  for (size_t i = 0; i < rank; ++i) numbers.push_back(std::to_string(i));
+  const std::vector<std::string> names = physical_names(layout, numbers);
+  std::vector<PhysicalDim> dims;
+  for (const std::string& name : names) dims.push_back({name.find('*') == std::string::npos ? std::stoi(name) : -1});
+  // Names of one dimension's digits sort in the order of their weight: "2.0.1" before "2.1".
+  for (size_t i = 0; i < dims.size(); ++i) {
+    dims[i].innermost = true;
+    for (size_t k = 0; k < dims.size(); ++k)
+      if (dims[k].dim == dims[i].dim && names[k] > names[i]) dims[i].innermost = false;
+  }
+  return dims;
+}
+
 std::vector<Expr> stage_accesses(const Stage& stage) {
   std::vector<Expr> found;
   const auto collect = [&](const Expr& e) {

@@ -15,11 +15,19 @@ struct LoopInfo {
   int64_t extent = 1;  // constant extent, or the bound of a symbolic one
   bool symbolic = false;
   bool reduce = false;
+  bool varies = false;  // made by a split with a tail: the last block may be shorter
 };
 
 /// Initial loops of a stage under the layouts: physical dimensions of its output (only the inside of filled padding),
 /// then the reduction axes.
 std::vector<LoopInfo> stage_loops(const Computation& c, const Stage& stage, const Layouts& layouts);
+
+/// Which logical dimension a physical one belongs to.
+struct PhysicalDim {
+  int dim = -1;            // -1: several, fused
+  bool innermost = false;  // the last of its logical dimension's digits (or the only one)
+};
+std::vector<PhysicalDim> physical_dims(const Layout& layout, size_t rank);
 
 /// The layout of a tensor; plain if there is no entry.
 const Layout& layout_of(const Computation& c, int tensor, const Layouts& layouts);

@@ -1,6 +1,7 @@
 // Matrix products: [batch..., m, n] += A[.., m, k] * B[.., k, n].
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "jit/compile/templates.h"
 
@@ -119,55 +120,240 @@ Layout matmul_weights(const Computation& c, int64_t columns) {
   return layout.reorder(order);
 }
 
-StageSchedule schedule_matmul(const Computation& c, const Layouts& layouts, const MatmulParameters& p) {
-  StageSchedule s;
-  const Stage& stage = c.stages[c.anchor.stage];
+namespace {
+
+/// The loops of a matrix product by the part they play, whatever the output's layout calls them.
+struct MatmulLoops {
+  std::vector<std::string> batch;
+  LoopInfo rows, columns;                         // within a tile of the layout
+  std::vector<LoopInfo> row_tiles, column_tiles;  // over the layout's tiles, outermost first
+  bool has_rows = false;
+};
+
+MatmulLoops matmul_loops(const Computation& c, const Stage& stage, const Layouts& layouts) {
   std::vector<LoopInfo> spatial;
-  for (const LoopInfo& loop : stage_loops(c, stage, layouts)) {
+  for (const LoopInfo& loop : stage_loops(c, stage, layouts))
     if (!loop.reduce) spatial.push_back(loop);
-  }
-  const MatmulExtents extents = matmul_extents(c, stage);
-  const std::string n = spatial.back().name, k = stage.reduce[0].name;
-  std::vector<std::string> outer, tile;
-  for (size_t i = 0; i + (extents.has_rows ? 2 : 1) < spatial.size(); ++i) outer.push_back(spatial[i].name);
-  std::string vector = n, columns, rows;
-  if (extents.n > p.columns) {
-    s.split(n, p.columns, extents.n % p.columns ? Tail::mask : Tail::peel);
-    columns = n + ".0";
-    vector = n + ".1";
-  }
-  if (extents.has_rows) {
-    const std::string m = spatial[spatial.size() - 2].name;
-    if (extents.m > p.rows) {
-      s.split(m, p.rows, Tail::balance);
-      rows = m + ".0";
-      tile.push_back(m + ".1");
+  const int rank = static_cast<int>(stage.axes.size());
+  const std::vector<PhysicalDim> dims = physical_dims(layout_of(c, stage.outputs[0], layouts), stage.axes.size());
+  MatmulLoops loops;
+  loops.has_rows = matmul_extents(c, stage).has_rows;
+  for (size_t i = 0; i < spatial.size(); ++i) {
+    // A part of a tensor is walked along the stage's own axes.
+    const PhysicalDim dim = dims.size() == spatial.size() ? dims[i] : PhysicalDim{static_cast<int>(i), true};
+    if (dim.dim == rank - 1) {
+      (dim.innermost ? loops.columns : loops.column_tiles.emplace_back()) = spatial[i];
+    } else if (dim.dim == rank - 2 && loops.has_rows && !spatial[i].symbolic) {
+      (dim.innermost ? loops.rows : loops.row_tiles.emplace_back()) = spatial[i];
     } else {
-      tile.push_back(m);
+      loops.batch.push_back(spatial[i].name);
     }
   }
-  const auto add = [&](const std::string& loop) {
-    if (!loop.empty()) outer.push_back(loop);
-  };
-  add(p.rows_first ? rows : columns);
-  add(p.rows_first ? columns : rows);
-  std::vector<std::string> order = outer;
-  if (extents.k > p.unroll) {
-    s.split(k, p.unroll, Tail::peel);
-    order.push_back(k + ".0");
-    order.push_back(k + ".1");
-    s.unroll(k + ".1");
-  } else {
-    order.push_back(k);
-    s.unroll(k);
+  loops.has_rows = loops.has_rows && !loops.rows.name.empty();
+  return loops;
+}
+
+// The length to which a layout cuts logical dimension `dim` of an operand; 0 = it does not.
+int64_t cut_of(const Computation& c, int tensor, int dim, const Layouts& layouts) {
+  if (tensor < 0 || dim < 0) return 0;
+  const std::vector<Extent>& shape = c.tensors[static_cast<size_t>(tensor)].shape;
+  const Layout& layout = layout_of(c, tensor, layouts);
+  const std::vector<PhysicalDim> dims = physical_dims(layout, shape.size());
+  const std::vector<Extent> physical = physical_shape(layout, shape);
+  int64_t count = 0, cut = 0;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i].dim != dim) continue;
+    ++count;
+    if (dims[i].innermost) cut = physical[i].bound;
   }
-  order.insert(order.end(), tile.begin(), tile.end());
-  order.push_back(vector);
-  s.reorder(order);
-  for (const std::string& loop : tile) s.unroll(loop);
-  s.vectorize(vector);
-  for (const std::string& loop : outer) s.parallel(loop);
-  return s;
+  return count > 1 ? cut : 0;
+}
+
+// The dimension of an operand that the reduction runs over.
+int reduced_dim(const Stage& stage, int tensor) {
+  for (const Expr& e : stage_accesses(stage)) {
+    if (e->id != tensor) continue;
+    for (size_t i = 0; i < e->args.size(); ++i)
+      if (uses_variable(e->args[i], stage.reduce[0].name)) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+// Channels of the reduction that stay together in both operands' layouts; 0 where neither cuts them.
+int64_t reduction_block(const Computation& c, const Stage& stage, const Layouts& layouts) {
+  int64_t block = 0;
+  for (const int tensor : {c.anchor.data, c.anchor.weights}) {
+    const int dim = tensor < 0 ? -1 : reduced_dim(stage, tensor);
+    if (const int64_t cut = cut_of(c, tensor, dim, layouts)) block = std::gcd(block, cut);
+  }
+  return block;
+}
+
+// Whether vectors that run past the last column stay inside the second operand.
+bool has_whole_panels(const Computation& c, const Stage& stage, const Layouts& layouts, int64_t columns) {
+  const int64_t cut = cut_of(c, c.anchor.weights, matmul_operand(c, stage).n, layouts);
+  return cut > 0 && cut % columns == 0;
+}
+
+}  // namespace
+
+MatmulTile matmul_tile(const Computation& c, const Layouts& layouts) {
+  const MatmulLoops loops = matmul_loops(c, c.stages[static_cast<size_t>(c.anchor.stage)], layouts);
+  MatmulTile tile;
+  tile.rows = loops.has_rows ? loops.rows.extent : 1;
+  tile.columns = loops.columns.extent;
+  for (const LoopInfo& loop : loops.row_tiles) tile.row_tiles *= loop.extent;
+  for (const LoopInfo& loop : loops.column_tiles) tile.column_tiles *= loop.extent;
+  return tile;
+}
+
+bool has_matmul_template(const Computation& c, const Layouts& layouts) {
+  if (c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0) return false;
+  const Stage& stage = c.stages[static_cast<size_t>(c.anchor.stage)];
+  const MatmulOperand operand = matmul_operand(c, stage);
+  if (operand.n < 0 || operand.k < 0 || stage.reduce.size() != 1) return false;
+  const std::vector<PhysicalDim> dims = physical_dims(layout_of(c, stage.outputs[0], layouts), stage.axes.size());
+  return dims.back().dim == static_cast<int>(stage.axes.size()) - 1 && dims.back().innermost &&
+         std::all_of(dims.begin(), dims.end(), [](const PhysicalDim& d) { return d.dim >= 0; });
+}
+
+MatmulParameters default_matmul(const Computation& c, const Layouts& layouts, const Target& target) {
+  const Stage& stage = c.stages[static_cast<size_t>(c.anchor.stage)];
+  const MatmulLoops loops = matmul_loops(c, stage, layouts);
+  const int64_t rows = loops.has_rows ? loops.rows.extent : 1;
+  MatmulParameters best = default_matmul(target, rows, loops.columns.extent);
+  // Several of the layout's tiles side by side, where one alone leaves the tile of registers half empty.
+  constexpr int64_t kMostVectors = 4;
+  const int64_t vectors = ceil_div(loops.columns.extent, target.lanes);
+  const int64_t tiles = loops.column_tiles.empty() ? 1 : loops.column_tiles.back().extent;
+  double best_cost = -1;
+  for (int64_t blocks = 1; blocks <= tiles && blocks * vectors <= kMostVectors; ++blocks) {
+    if (tiles % blocks != 0) continue;
+    const RegisterTile tile = choose_rows(target, rows, blocks * vectors);
+    const double cost = tile_cost(tile, rows) / static_cast<double>(blocks);
+    if (best_cost >= 0 && cost >= best_cost * 0.99) continue;
+    best_cost = cost;
+    best.rows = tile.rows;
+    best.columns = loops.columns.extent;
+    best.blocks = blocks;
+    best.unroll = std::clamp<int64_t>(128 / tile.accumulators(), 1, 8);
+    if (tiles == 1) best = default_matmul(target, rows, loops.columns.extent);
+  }
+  return best;
+}
+
+namespace {
+
+class MatmulScheduler {
+ public:
+  MatmulScheduler(const Computation& c, const Layouts& layouts, const MatmulParameters& p)
+      : c_(c),
+        layouts_(layouts),
+        p_(p),
+        stage_(c.stages[static_cast<size_t>(c.anchor.stage)]),
+        loops_(matmul_loops(c, stage_, layouts)),
+        columns_(loops_.column_tiles),
+        rows_(loops_.row_tiles) {}
+
+  StageSchedule make() {
+    cut_rows();
+    cut_columns();
+    std::vector<std::string> outer = loops_.batch, inside;
+    for (const std::string& part : {cut(columns_, p_.cache_columns), cut(rows_, p_.cache_rows)})
+      if (!part.empty()) outer.push_back(part);
+    for (const LoopInfo& loop : p_.rows_first ? rows_ : columns_) inside.push_back(loop.name);
+    for (const LoopInfo& loop : p_.rows_first ? columns_ : rows_) inside.push_back(loop.name);
+    std::string k = stage_.reduce[0].name;
+    int64_t extent = stage_.reduce[0].extent.bound;
+    size_t tasks = 0;
+    order_ = outer;
+    if (p_.chunk > 0 && p_.chunk < extent && (p_.cache_rows > 0 || p_.cache_columns > 0)) {
+      tasks = order_.size();
+      split_k(k, extent, p_.chunk);
+      order_.insert(order_.end(), inside.begin(), inside.end());
+    } else {
+      order_.insert(order_.end(), inside.begin(), inside.end());
+      while (tasks < order_.size() && !varying_.count(order_[tasks])) ++tasks;
+    }
+    const std::vector<std::string> parallel(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(tasks));
+    const int64_t block = std::gcd(reduction_block(c_, stage_, layouts_), extent);
+    constexpr int64_t kShortest = 4;  // of a block that is worth a loop
+    if (block >= kShortest) split_k(k, extent, block);
+    split_k(k, extent, p_.unroll);
+    order_.push_back(k);
+    s_.unroll(k);
+    order_.insert(order_.end(), tile_.begin(), tile_.end());
+    order_.push_back(vector_);
+    s_.reorder(order_);
+    for (const std::string& loop : tile_) s_.unroll(loop);
+    s_.vectorize(vector_);
+    for (const std::string& loop : parallel) s_.parallel(loop);
+    return s_;
+  }
+
+ private:
+  void cut_rows() {
+    if (!loops_.has_rows) return;
+    const std::string m = loops_.rows.name;
+    if (loops_.rows.extent <= p_.rows) return tile_.push_back(m);
+    s_.split(m, p_.rows, Tail::balance);
+    rows_.push_back({m + ".0", ceil_div(loops_.rows.extent, p_.rows), false, false});
+    tile_.push_back(m + ".1");
+  }
+
+  void cut_columns() {
+    vector_ = loops_.columns.name;
+    const int64_t extent = loops_.columns.extent;
+    if (extent > p_.columns) {
+      const bool mask = extent % p_.columns && has_whole_panels(c_, stage_, layouts_, p_.columns);
+      s_.split(vector_, p_.columns, mask ? Tail::mask : Tail::peel);
+      columns_.push_back({vector_ + ".0", ceil_div(extent, p_.columns), false, false});
+      vector_ += ".1";
+    } else if (p_.blocks > 1 && !columns_.empty()) {
+      const LoopInfo last = columns_.back();
+      columns_.pop_back();
+      if (last.extent <= p_.blocks) return tile_.push_back(last.name);
+      s_.split(last.name, p_.blocks, Tail::peel);
+      columns_.push_back({last.name + ".0", ceil_div(last.extent, p_.blocks), false, false});
+      tile_.push_back(last.name + ".1");
+    }
+  }
+
+  // Cuts the innermost of some loops in parts for the cache; the outer loop's name, "" if nothing is cut.
+  std::string cut(std::vector<LoopInfo>& loops, int64_t factor) {
+    if (factor <= 0 || loops.empty() || loops.back().extent <= factor) return "";
+    LoopInfo& last = loops.back();
+    const std::string name = last.name;
+    s_.split(name, factor, Tail::peel);
+    if (last.extent % factor) varying_.insert(name + ".1");
+    last = {name + ".1", factor, false, false};
+    return name + ".0";
+  }
+
+  void split_k(std::string& k, int64_t& extent, int64_t factor) {
+    if (factor >= extent) return;
+    s_.split(k, factor, Tail::peel);
+    order_.push_back(k + ".0");
+    k += ".1";
+    extent = factor;
+  }
+
+  const Computation& c_;
+  const Layouts& layouts_;
+  const MatmulParameters& p_;
+  const Stage& stage_;
+  const MatmulLoops loops_;
+  std::vector<LoopInfo> columns_, rows_;  // loops over tiles, outermost first
+  StageSchedule s_;
+  std::vector<std::string> order_, tile_;
+  std::string vector_;
+  std::set<std::string> varying_;  // loops that don't always have as many iterations
+};
+
+}  // namespace
+
+StageSchedule schedule_matmul(const Computation& c, const Layouts& layouts, const MatmulParameters& parameters) {
+  return MatmulScheduler(c, layouts, parameters).make();
 }
 
 }  // namespace altrt::jit

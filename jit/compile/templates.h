@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "jit/compile/decisions.h"
+#include "jit/compile/image_layout.h"
 #include "jit/compile/stage_loops.h"
 #include "jit/compile/tile.h"
 
@@ -12,20 +13,39 @@ namespace altrt::jit {
 
 /// Parameters of the templates: what a search varies. Every default_* picks them by a machine model.
 
-/// Convolution with channel-blocked output.
+/// Convolution whose innermost output dimension belongs to the channels: in blocks, last, or tiled as in ALT's
+/// template.
+///
+/// The register tile is height x width points of the image (of one of the layout's tiles) by `columns` channels, or by
+/// `blocks` whole blocks of them. Loops, outermost first: batch; blocks of channels; the layout's tiles; rows; then
+/// columns of pixels, input channels, taps, the tile.
 struct ConvParameters {
   int64_t height = 1, width = 1;  // output points of the register tile
-  int64_t blocks = 1;             // channel blocks side by side in the tile
+  int64_t blocks = 1;             // channel blocks (or groups of `columns`) side by side in the tile
   int64_t unroll = 4;             // input channels unrolled
   bool taps_inside = false;       // kernel taps inside the channels of a block instead of outside
   bool rows_first = false;        // rows of the image outside the output channels
+  int64_t columns = 0;         // output channels of one vector loop; 0 = a whole block (all of them, where channels are
+                               // last)
+  bool tiles_first = false;    // the layout's tiles outside the output channels
+  bool unroll_taps = false;    // the innermost taps unrolled too
+  int64_t cache_channels = 0;  // so many tiles of output channels at a time for all rows; 0 = as the order says
+  int64_t cache_rows = 0;      // so many rows of tiles at a time for all output channels
+  int64_t chunk = 0;           // input channels summed up at a time for a whole row of tiles, partial sums in memory;
+                               // 0 = all of them for one tile
+  int64_t parallel = 0;        // outermost loops that are tasks; 0 = all outside the pixels of a row
 
   bool operator==(const ConvParameters&) const = default;
 };
-/// Depthwise convolution or pool with channel-blocked output: one vector of channels, `width` points side by side.
+/// Depthwise convolution or pool, for the same layouts: `width` points side by side by `columns` channels.
 struct WindowParameters {
   int64_t width = 4;
   bool unroll_taps = true;
+  int64_t columns = 0;      // channels of one vector loop; 0 = a whole block
+  int64_t height = 1;       // rows side by side
+  bool rows_first = false;  // rows of the image outside the channels
+
+  bool operator==(const WindowParameters&) const = default;
 };
 /// Matrix product: rows of m, columns of n (a multiple of the lanes).
 struct MatmulParameters {
@@ -33,6 +53,10 @@ struct MatmulParameters {
   int64_t columns = 16;
   int64_t unroll = 4;       // of k
   bool rows_first = false;  // rows outside columns
+  int64_t blocks = 1;       // the layout's tiles of columns side by side, where one is no longer than `columns`
+  int64_t cache_rows = 0;   // so many tiles of rows at a time for all columns; 0 = as the order says
+  int64_t cache_columns = 0;
+  int64_t chunk = 0;  // of k, summed up for all tiles inside `cache_rows` or `cache_columns`, sums in memory
 
   bool operator==(const MatmulParameters&) const = default;
 };
@@ -49,9 +73,7 @@ struct WinogradParameters {
 ConvParameters default_conv(const Computation& c, const Layouts& layouts, const Target& target);
 WindowParameters default_window(const Computation& c, const Layouts& layouts, const Target& target);
 MatmulParameters default_matmul(const Target& target, int64_t m, int64_t n);
-
-/// Factor of the channel split in a layout of [N, C, ...]; 1 if channels are not split.
-int64_t channel_block(const Layout& layout);
+MatmulParameters default_matmul(const Computation& c, const Layouts& layouts, const Target& target);
 
 /// Dimension numbers of a matrix product's second operand.
 struct MatmulOperand {
@@ -61,8 +83,8 @@ MatmulOperand matmul_operand(const Computation& c, const Stage& stage);
 
 /// An anchor convolution with one input channel a group.
 bool is_depthwise(const Computation& c);
-/// Whether schedule_conv knows how to walk the anchor (given blocked channels): a convolution that is not depthwise, or
-/// a transposed one without groups by its phases.
+/// Whether schedule_conv knows how to walk the anchor (given has_image_template): a convolution that is not depthwise,
+/// or a transposed one without groups by its phases.
 bool is_dense_conv(const Computation& c);
 /// The stages that are scheduled as the anchor: the anchor's own, or all phases of a transposed convolution.
 std::vector<int> anchor_stages(const Computation& c);
@@ -72,8 +94,25 @@ bool groups_share_vector(const Computation& c, int64_t block);
 /// Output channels per group of an anchor convolution.
 int64_t outputs_per_group(const Computation& c);
 
-/// Weights packed in the order in which the templates walk them.
-Layout conv_weights(const Computation& c, int64_t block, int64_t input_block);
+/// Whether schedule_conv (a dense convolution) or schedule_window (a depthwise one, a pool) applies: the innermost
+/// dimension of the output belongs to the channels.
+bool has_image_template(const Computation& c, const Layouts& layouts);
+/// What the tile of a convolution or a window may be cut from, under the layouts.
+struct ImageExtents {
+  int64_t channels = 1;           // of the vector loop before it is cut into columns
+  int64_t blocks = 1;             // of whole channels that may stand side by side
+  int64_t height = 1, width = 1;  // of one of the layout's tiles, or the image
+  int64_t tiles = 1, lead = 1;    // of the layout, over the image; points of batch and of dimensions before height
+  int64_t inputs = 1;             // channels of a group
+};
+ImageExtents image_extents(const Computation& c, const Layouts& layouts);
+
+/// Weights packed in the order in which the template walks them.
+Layout packed_weights(const Computation& c, const Layouts& layouts, const ConvParameters& parameters);
+Layout packed_weights(const Computation& c, const Layouts& layouts, const WindowParameters& parameters);
+/// Output channels a block that fill vectors best without any block crossing two groups, and 16 at most where groups
+/// are as long.
+int64_t group_block(int64_t outputs_per_group, const Target& target);
 Layout matmul_weights(const Computation& c, int64_t columns);
 /// Extents of m (1 if there is none) and n of a matrix product's stage; k is its reduction.
 struct MatmulExtents {
@@ -81,7 +120,15 @@ struct MatmulExtents {
   bool has_rows = false;
 };
 MatmulExtents matmul_extents(const Computation& c, const Stage& stage);
-/// Whether schedule_matmul applies: one reduction axis, row-major output (rows may be padded at their ends).
+/// What the tile of a matrix product may be cut from, under the layouts: one tile of the output's layout, or all of it.
+struct MatmulTile {
+  int64_t rows = 1, columns = 1;
+  int64_t row_tiles = 1, column_tiles = 1;
+};
+MatmulTile matmul_tile(const Computation& c, const Layouts& layouts);
+/// Whether schedule_matmul applies: one reduction axis; n is the output's innermost dimension.
+bool has_matmul_template(const Computation& c, const Layouts& layouts);
+/// The same with row-major output (rows may be padded at their ends).
 bool is_row_major_matmul(const Computation& c, const Layouts& layouts);
 /// Elements by which the rows of the first operand should be padded so that those of one register tile don't fall into
 /// the same few sets of the first-level cache; 0 where they don't, or where the operand is not rows of k.

@@ -6,6 +6,7 @@
 
 #include "jit/compile/stage_loops.h"
 #include "jit/compile/templates.h"
+#include "runtime/graph/image_layout.h"
 
 namespace altrt::graph {
 
@@ -18,47 +19,14 @@ using jit::Role;
 
 constexpr int64_t kBlock = 16;  // channels a block: one AVX-512 or two AVX2 vectors of f32
 
-/// The layout of one value: channels in blocks, spatial dimensions with a border of zeros.
-struct ImageLayout {
-  int64_t block = 1;
-  std::vector<int64_t> lo, hi;  // per spatial dimension; empty = no border
-
-  Layout make(const Shape& shape) const {
-    Layout layout;
-    const int spatial = static_cast<int>(shape.size()) - 2;
-    if (block > 1) {
-      const int64_t rest = jit::round_up_to(shape[1], block) - shape[1];
-      if (rest) layout.pad(1, 0, rest, std::nullopt);
-      layout.split(1, {0, block});
-      std::vector<int64_t> order{0, 1};
-      for (int i = 0; i < spatial; ++i) order.push_back(i + 3);
-      order.push_back(2);
-      layout.reorder(order);
-    }
-    for (size_t i = 0; i < lo.size(); ++i) {
-      if (lo[i] || hi[i]) layout.pad(static_cast<int>(i) + 2, lo[i], hi[i], 0.0);
-    }
-    return layout;
-  }
-};
-
-bool is_image(const Shape& shape) { return shape.size() >= 3 && shape.size() <= 5; }
-
-int64_t power_of_two_divisor(int64_t n) {
-  int64_t block = 1;
-  while (block < kBlock && n % (block * 2) == 0) block *= 2;
-  return block;
-}
-
 // Channels a block for a convolution's output.
-int64_t conv_block(const Computation& c) {
+int64_t conv_block(const Computation& c, const jit::Target& target) {
   const int64_t channels = c.tensors[c.stages[c.anchor.stage].outputs[0]].shape[1].bound;
   const bool depthwise = c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups;
   if (c.anchor.groups > 1 && !depthwise) {
-    const int64_t outputs = channels / c.anchor.groups;
     if (jit::groups_share_vector(c, kBlock)) return kBlock;
-    const int64_t block = power_of_two_divisor(outputs);
-    return block >= 4 ? block : 1;
+    const int64_t block = jit::group_block(channels / c.anchor.groups, target);
+    return block >= 3 ? block : 1;
   }
   return channels <= 8 ? 8 : kBlock;
 }
@@ -123,7 +91,7 @@ class Chooser {
       const int data = group.tensor_values[c.anchor.data];
       // A value that nothing image-like made still gets blocks when a convolution reads it.
       if (!from_outside(data) && images_[data].block == 1 && shape(data)[1] >= 8) images_[data].block = kBlock;
-      block = conv_block(c);
+      block = conv_block(c, target_);
       if (c.tensors[c.anchor.data].shape[1].bound == c.anchor.groups && c.anchor.groups > 1 &&
           images_[data].block > 1) {
         block = images_[data].block;
@@ -154,33 +122,19 @@ class Chooser {
     return block;
   }
 
-  // First and last position that is read of spatial dimension i.
-  static std::pair<int64_t, int64_t> reach(const jit::Anchor& anchor, size_t i, int64_t outputs) {
-    const int64_t stride = anchor.strides[i], window = anchor.dilations[i] * (anchor.kernel[i] - 1);
-    const int64_t lo = anchor.pads[i];
-    if (anchor.kind == AnchorKind::conv) return {-lo, (outputs - 1) * stride - lo + window};
-    return {-jit::ceil_div(std::max<int64_t>(0, window - lo), stride), (outputs - 1 + lo) / stride};
-  }
-
   void want_borders(const Group& group) {
     if (!heads_image(group)) return;
     const Computation& c = group.computation;
     const int value = group.tensor_values[c.anchor.data];
     ImageLayout& image = from_outside(value) ? outside_[value] : images_[value];
     if (from_outside(value) && shape(value)[1] >= 8) image.block = kBlock;
-    const Shape& in = shape(value);
-    const Shape out = [&] {
-      Shape s;
-      for (const jit::Extent& e : c.tensors[c.stages[c.anchor.stage].outputs[0]].shape) s.push_back(e.bound);
-      return s;
-    }();
-    const size_t spatial = in.size() - 2;
-    image.lo.resize(spatial, 0);
-    image.hi.resize(spatial, 0);
-    for (size_t i = 0; i < spatial; ++i) {
-      const auto [first, last] = reach(c.anchor, i, out[i + 2]);
-      image.lo[i] = std::max(image.lo[i], -first);
-      image.hi[i] = std::max(image.hi[i], last - (in[i + 2] - 1));
+    const jit::Borders wanted = jit::read_borders(c);
+    jit::Borders& borders = image.borders;
+    borders.lo.resize(wanted.lo.size(), 0);
+    borders.hi.resize(wanted.hi.size(), 0);
+    for (size_t i = 0; i < wanted.lo.size(); ++i) {
+      borders.lo[i] = std::max(borders.lo[i], wanted.lo[i]);
+      borders.hi[i] = std::max(borders.hi[i], wanted.hi[i]);
     }
   }
 
@@ -234,7 +188,7 @@ class Chooser {
   }
   Layout output_image(const Group& group, size_t tensor) const {
     ImageLayout image;
-    image.block = conv_block(group.computation);
+    image.block = conv_block(group.computation, target_);
     return image.make(shape(group.tensor_values[tensor]));
   }
 
@@ -251,34 +205,6 @@ class Chooser {
 
 Decisions default_decisions(const Graph& graph, const std::vector<Group>& groups, const jit::Target& target) {
   return Chooser(graph, groups, target).choose();
-}
-
-std::string layouts_to_string(const Graph& graph, const std::vector<Group>& groups, const Decisions& decisions) {
-  std::string text;
-  std::map<int, Layout> made;
-  for (size_t g = 0; g < groups.size(); ++g) {
-    text += "group " + groups[g].name + " (" + groups[g].ops + ")\n";
-    for (size_t t = 0; t < groups[g].tensor_values.size(); ++t) {
-      const int value = groups[g].tensor_values[t];
-      if (value < 0) continue;
-      const jit::TensorDecl& tensor = groups[g].computation.tensors[t];
-      const Layout& layout = jit::layout_of(groups[g].computation, static_cast<int>(t), decisions[g].layouts);
-      const char* verb = tensor.role == Role::output ? "writes" : tensor.role == Role::constant ? "packs" : "reads";
-      text += std::string("  ") + verb + " " + tensor.name + " = " + graph.values[value].name + " " +
-              altrt::to_string(graph.values[value].shape) + ": " +
-              (layout.is_plain() ? "row-major" : to_string(layout)) + "\n";
-      if (tensor.role == Role::output) {
-        made[value] = layout;
-        const bool leaves = std::find(graph.outputs.begin(), graph.outputs.end(), value) != graph.outputs.end();
-        if (leaves && !layout.is_plain()) text += "    conversion: graph outputs are row-major\n";
-      }
-      if (tensor.role == Role::input && !(made[value] == layout)) {
-        text += "    conversion: its writer makes " +
-                std::string(made[value].is_plain() ? "row-major" : to_string(made[value])) + "\n";
-      }
-    }
-  }
-  return text;
 }
 
 }  // namespace altrt::graph

@@ -1,6 +1,9 @@
 // Layout propagation: which layout each group reads and writes, before any tuning.
 #pragma once
 
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "jit/compile/decisions.h"
@@ -18,7 +21,12 @@ using Decisions = std::vector<jit::GroupDecision>;
 /// they are smallest.
 Decisions default_decisions(const Graph& graph, const std::vector<Group>& groups, const jit::Target& target);
 
+/// By value and text of the layout that it is brought into: what is known of a conversion beside who wants it, such as
+/// times.
+using ConversionReasons = std::map<std::pair<int, std::string>, std::string>;
+
 /// Each tensor's layout, each conversion and its reason.
-std::string layouts_to_string(const Graph& graph, const std::vector<Group>& groups, const Decisions& decisions);
+std::string layouts_to_string(const Graph& graph, const std::vector<Group>& groups, const Decisions& decisions,
+                              const ConversionReasons& reasons = {});
 
 }  // namespace altrt::graph

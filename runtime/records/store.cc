@@ -68,8 +68,9 @@ flatbuffers::Offset<wire::Task> write_task(flatbuffers::FlatBufferBuilder& build
   const auto where = write(builder, key.where);
   const auto ops = builder.CreateString(record.ops);
   const auto decision = builder.CreateString(record.decision);
+  const auto choice = builder.CreateString(record.choice);
   return wire::CreateTask(builder, key.task, where, ops, decision, record.ms, record.trials, record.seconds,
-                          record.time);
+                          record.time, choice);
 }
 
 flatbuffers::Offset<wire::Model> write_model(flatbuffers::FlatBufferBuilder& builder, const ModelKey& key,
@@ -82,8 +83,8 @@ flatbuffers::Offset<wire::Model> write_model(flatbuffers::FlatBufferBuilder& bui
 }
 
 void read_task(const wire::Task& table, Records& records) {
-  TaskRecord record{read(table.ops()), read(table.decision()), table.ms(),
-                    table.trials(),    table.seconds(),        table.time()};
+  TaskRecord record{read(table.ops()), read(table.decision()), table.ms(),          table.trials(),
+                    table.seconds(),   table.time(),           read(table.choice())};
   if (plausible(record)) records.tasks[{table.task(), read(table.where())}] = std::move(record);
 }
 

@@ -26,12 +26,13 @@ struct TaskKey {
   auto operator<=>(const TaskKey&) const = default;
 };
 struct TaskRecord {
-  std::string ops;       // for people
+  std::string ops;       // "Conv+Add+Relu"
   std::string decision;  // canonical, as text
   double ms = 0;
   int64_t trials = 0;
   double seconds = 0;  // spent on the task
   int64_t time = 0;    // when it was found: seconds since 1970
+  std::string choice;  // the point of the search spaces: a start for similar groups; may be empty
 
   bool operator==(const TaskRecord&) const = default;
 };

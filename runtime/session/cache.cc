@@ -22,12 +22,18 @@ namespace {
 // All bundles of a folder together.
 constexpr int64_t kMaxBundleBytes = int64_t{1} << 30;
 
+const char* name_of(Search search) {
+  constexpr const char* kNames[] = {"joint", "loops-only", "loops-packed", "propagate-only"};
+  return kNames[static_cast<int>(search)];
+}
+
 std::string mode_of(const SessionOptions& options) {
   std::set<std::string> providers(options.providers.begin(), options.providers.end());
   providers.insert("own");
   std::string text = options.numerics == Numerics::strict ? "strict" : "standard";
   for (const std::string& provider : providers) text += " " + provider;
   if (!options.algorithm.empty()) text += " algorithm=" + options.algorithm;
+  if (options.tuning.search != Search::joint) text += std::string(" search=") + name_of(options.tuning.search);
   return text;
 }
 

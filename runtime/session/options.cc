@@ -43,6 +43,15 @@ void check_providers(const std::vector<std::string>& providers) {
   }
 }
 
+void check_tuning(const TuningOptions& tuning) {
+  check_range("tuning.budget", tuning.budget.count(), INT64_MAX);
+  check_range("tuning.max_trials", tuning.max_trials, INT64_MAX);
+  const std::set<std::string> known{"ppo", "evolutionary", "random"};
+  if (!tuning.proposer.empty() && !known.contains(tuning.proposer)) {
+    fail("option tuning.proposer: there is no '" + tuning.proposer + "'; there are " + list(known));
+  }
+}
+
 void check_shapes(const SessionOptions& options, const graph::Graph& graph) {
   std::set<std::string> inputs, symbols;
   for (const int number : graph.inputs) {
@@ -77,8 +86,7 @@ void check_shapes(const SessionOptions& options, const graph::Graph& graph) {
 void check_options(const SessionOptions& options, const Model& model) {
   check_range("threads", options.threads, kMaxThreads);
   check_range("spin_microseconds", options.spin_microseconds, kMaxSpinUs);
-  check_range("tuning.budget", options.tuning.budget.count(), INT64_MAX);
-  check_range("tuning.max_trials", options.tuning.max_trials, INT64_MAX);
+  check_tuning(options.tuning);
   check_range("device_number", options.device_number, kMaxDeviceNumber, -1);
   check_providers(options.providers);
   check_shapes(options, model.graph());

@@ -20,7 +20,8 @@ namespace {
 tuner::TaskRecords records_of(const SessionCache& cache) {
   tuner::TaskRecords records;
   for (const auto& [key, record] : cache.records().tasks) {
-    if (key.where == cache.where()) records[key.task] = {record.decision, record.ms, record.trials, record.ops};
+    if (key.where == cache.where())
+      records[key.task] = {record.decision, record.ms, record.trials, record.ops, record.choice};
   }
   return records;
 }
@@ -34,7 +35,8 @@ void resume(const std::vector<records::Trial>& trials, tuner::TuneRequest& reque
     request.earlier.push_back({trial.task, trial.decision, trial.ms, trial.reason, trial.seconds});
     if (trial.ms <= 0) continue;
     tuner::TaskRecord& record = request.records[trial.task];
-    if (record.decision.empty() || trial.ms < record.ms) record = {trial.decision, trial.ms, record.trials, record.ops};
+    if (record.decision.empty() || trial.ms < record.ms)
+      record = {trial.decision, trial.ms, record.trials, record.ops, ""};
   }
   request.spent_seconds += seconds;
   if (trials.empty()) return;
@@ -69,7 +71,7 @@ void keep(const tuner::TuneResult& result, const std::vector<graph::Group>& grou
   std::map<uint64_t, records::TaskRecord> tasks;
   for (const auto& [task, record] : result.records) {
     if (record.ms <= 0) continue;
-    tasks[task] = {record.ops, record.decision, record.ms, record.trials, 0, 0};
+    tasks[task] = {record.ops, record.decision, record.ms, record.trials, 0, 0, record.choice};
   }
   cache.add(std::move(plan), std::move(tasks));
 }

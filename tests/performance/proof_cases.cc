@@ -1,13 +1,11 @@
 #include "tests/performance/proof_cases.h"
 
 #include <cmath>
-#include <random>
 
 #include <altrt/altrt.h>
 
 #include "jit/compile/stage_loops.h"
-#include "runtime/graph/compose.h"
-#include "runtime/graph/graph.h"
+#include "tests/performance/group_bench.h"
 
 namespace altrt::performance {
 
@@ -15,24 +13,7 @@ using jit::Computation;
 using jit::Layout;
 using jit::Tail;
 
-Tensor random_tensor(const Shape& shape, uint64_t seed, float scale) {
-  Tensor t(DataType::f32, shape);
-  std::mt19937_64 generator(seed);
-  std::normal_distribution<float> normal(0, scale);
-  for (int64_t i = 0; i < element_count(shape); ++i) t.as<float>()[i] = normal(generator);
-  return t;
-}
-
 namespace {
-
-/// All nodes of a small model as one Computation.
-Computation one_group(GraphBuilder& builder) {
-  const Model model = builder.build();
-  const graph::Graph g = graph::simplify(model.graph(), {}, {});
-  std::vector<int> nodes;
-  for (size_t n = 0; n < g.nodes.size(); ++n) nodes.push_back(static_cast<int>(n));
-  return graph::compose(g, nodes).computation;
-}
 
 /// [N, C, H, W] -> [N, C/b, H, W, b], then a border of zeros.
 Layout blocked(int64_t channels, int64_t block, int64_t border) {
@@ -60,7 +41,7 @@ Computation convolution(int64_t channels, int64_t size, bool residual) {
     y = b.op("Relu", {b.op("Add", {y, "r"})});
   }
   b.output(y);
-  return one_group(b);
+  return one_group(b.build());
 }
 
 /// Tile of width x two vectors of output channels; input channels in blocks.
@@ -113,7 +94,7 @@ Case matrix_product(const jit::Target& target) {
   const std::string y = b.op("Add", {b.op("MatMul", {"x", "w"}), "bias"});
   const std::string erf = b.op("Erf", {b.op("Div", {y, "root2"})});
   b.output(b.op("Mul", {b.op("Mul", {y, b.op("Add", {erf, "one"})}), "half"}));
-  c.computation = one_group(b);
+  c.computation = one_group(b.build());
   c.flops = 2.0 * 128 * 768 * 3072;
   const Computation& k = c.computation;
   const jit::Stage& stage = k.stages[k.anchor.stage];
@@ -206,7 +187,7 @@ Computation separable(int parts) {
   }
   if (parts & kPointwise) y = b.op("Conv", {y, "wp"});
   b.output(y);
-  return one_group(b);
+  return one_group(b.build());
 }
 
 void schedule_depthwise(const jit::Stage& s, const std::string& at_stage, const std::string& at_loop, Case& c) {

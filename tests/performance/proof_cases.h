@@ -5,8 +5,6 @@
 #include <string>
 #include <vector>
 
-#include <altrt/tensor.h>
-
 #include "jit/expr/computation.h"
 #include "jit/kernel/kernel.h"
 #include "jit/loop/lower.h"
@@ -20,9 +18,6 @@ struct Case {
   jit::Schedule schedule;
   double flops = 0;  // of the direct form
 };
-
-/// Seeded normal values.
-Tensor random_tensor(const Shape& shape, uint64_t seed, float scale);
 
 /// (a) to (e), scheduled for the target; (e) as one group and as its two halves.
 std::vector<Case> proof_cases(const jit::Target& target);

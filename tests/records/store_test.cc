@@ -15,8 +15,8 @@ namespace {
 Records sample() {
   Records records;
   const Where where{"+avx2,+fma lanes=8", 2, "standard own"};
-  records.tasks[{7, where}] = {"Conv+Relu", "provider own\nalgorithm direct\n", 0.25, 30, 1.5, 1000};
-  records.tasks[{8, where}] = {"MatMul", "provider own\nalgorithm direct\n", 1.25, 3, 0.5, 1001};
+  records.tasks[{7, where}] = {"Conv+Relu", "provider own\nalgorithm direct\n", 0.25, 30, 1.5, 1000, "{1}"};
+  records.tasks[{8, where}] = {"MatMul", "provider own\nalgorithm direct\n", 1.25, 3, 0.5, 1001, ""};
   records.models[{9, where}] = {"net", {"provider own\n", ""}, 2.5, {60, 10.5, 100, 20}, 1002};
   return records;
 }
@@ -71,11 +71,11 @@ TEST(Store, EntriesThatSayNothingAreLeftOut) {
   const TestFolder folder;
   const std::string path = folder.file(kRecordsFile);
   Records records;
-  records.tasks[{1, {}}] = {"a", "", 1, 1, 1, 1};
-  records.tasks[{2, {}}] = {"a", "d", 0, 1, 1, 1};
-  records.tasks[{3, {}}] = {"a", "d", std::numeric_limits<double>::quiet_NaN(), 1, 1, 1};
-  records.tasks[{4, {}}] = {"a", "d", 1, -1, 1, 1};
-  records.tasks[{5, {}}] = {"a", "d", 1, 1, 1, 1};
+  records.tasks[{1, {}}] = {"a", "", 1, 1, 1, 1, ""};
+  records.tasks[{2, {}}] = {"a", "d", 0, 1, 1, 1, ""};
+  records.tasks[{3, {}}] = {"a", "d", std::numeric_limits<double>::quiet_NaN(), 1, 1, 1, ""};
+  records.tasks[{4, {}}] = {"a", "d", 1, -1, 1, 1, ""};
+  records.tasks[{5, {}}] = {"a", "d", 1, 1, 1, 1, ""};
   records.models[{6, {}}] = {"m", {"d"}, 1, {-1, 0, 0, 0}, 1};
   ASSERT_EQ(write_records(path, records), "");
   const Records read = read_records(path).records;
@@ -86,9 +86,9 @@ TEST(Store, EntriesThatSayNothingAreLeftOut) {
 
 TEST(Store, MergeKeepsTheBestAndIsTheSameInEveryOrder) {
   Records a, b;
-  a.tasks[{1, {}}] = {"x", "slow", 2, 10, 5, 1};
-  b.tasks[{1, {}}] = {"x", "fast", 1, 4, 6, 2};
-  b.tasks[{2, {}}] = {"y", "only", 3, 1, 1, 1};
+  a.tasks[{1, {}}] = {"x", "slow", 2, 10, 5, 1, ""};
+  b.tasks[{1, {}}] = {"x", "fast", 1, 4, 6, 2, ""};
+  b.tasks[{2, {}}] = {"y", "only", 3, 1, 1, 1, ""};
   a.models[{1, {}}] = {"m", {"long"}, 1, {100, 20, 0, 0}, 1};
   b.models[{1, {}}] = {"m", {"short"}, 1, {50, 30, 0, 60}, 9};
   Records ab = a, ba = b;
@@ -117,8 +117,8 @@ TEST(Store, ConcurrentWritersLoseNothing) {
     if (child == 0) {
       for (int i = 0; i < kSaves; ++i) {
         Records records;
-        records.tasks[{static_cast<uint64_t>(p * 1000 + i), {}}] = {"own", "d", 1.0 + i, 1, 0, 1};
-        records.tasks[{5, {}}] = {"shared", std::to_string(p), 1.0 / (1 + p + kProcesses * i), 1, 0, 1};
+        records.tasks[{static_cast<uint64_t>(p * 1000 + i), {}}] = {"own", "d", 1.0 + i, 1, 0, 1, ""};
+        records.tasks[{5, {}}] = {"shared", std::to_string(p), 1.0 / (1 + p + kProcesses * i), 1, 0, 1, ""};
         if (!add_records(folder.path(), records).empty()) _exit(1);
       }
       _exit(0);

@@ -4,32 +4,33 @@
 #include <set>
 
 #include "groups.h"
-#include "tuner/search/evolution.h"
 #include "tuner/search/scheduler.h"
+#include "tuner/search/task_search.h"
 #include "tuner/tune.h"
 
 namespace altrt::tuner {
 namespace {
 
 std::vector<std::string> proposals(const Task& task, const jit::Target& target, uint64_t seed) {
-  Evolution evolution(make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)),
-                      task.initial, seed);
+  TaskSearch search(make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)),
+                    task.initial, make_evolutionary_proposer, seed);
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
   std::vector<std::string> texts;
   for (int batch = 0; batch < 4; ++batch) {
     std::vector<Outcome> outcomes;
-    for (const jit::GroupDecision& decision : evolution.propose(12)) {
+    for (const jit::GroupDecision& decision : search.propose(12, no_opinion)) {
       texts.push_back(jit::to_string(decision));
       Outcome outcome;
       outcome.measured = true;
       outcome.ms = 1 + static_cast<double>(jit::hash(decision) % 100);
       outcomes.push_back(outcome);
     }
-    evolution.report(outcomes);
+    search.report(outcomes);
   }
   return texts;
 }
 
-TEST(Evolution, ProposalsAreDistinctAndDependOnTheSeedOnly) {
+TEST(TaskSearch, ProposalsAreDistinctAndDependOnTheSeedOnly) {
   const jit::Target target = jit::host_target();
   const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
   const std::vector<std::string> first = proposals(groups.tasks[0], target, 1);
@@ -39,10 +40,76 @@ TEST(Evolution, ProposalsAreDistinctAndDependOnTheSeedOnly) {
   EXPECT_EQ(first.size(), 48u);
 }
 
-TEST(Evolution, EndsWhenTheSpaceIsExhausted) {
+TEST(TaskSearch, EndsWhenTheSpaceIsExhausted) {
   const jit::Target target = jit::host_target();
   const Groups groups(softmax_model(), target);
   EXPECT_LT(proposals(groups.tasks[0], target, 1).size(), 12u);
+}
+
+TEST(Choices, AreReadBack) {
+  Choice choice{"winograd4", 1e9, {{"output_block", 16}}, {{"blocks", 2}, {"unroll", 4}}};
+  EXPECT_EQ(parse_choice(to_string(choice)), choice);
+  choice = {"direct", 12, {}, {}};
+  EXPECT_EQ(parse_choice(to_string(choice)), choice);
+  for (const char* text : {"", "direct", "direct layout a", "direct layout a=b", "direct layout =1",
+                           "direct x=1 layout", "direct layout a=1 loops b=99999999999999999999"}) {
+    EXPECT_THROW(parse_choice(text), Error) << text;
+  }
+}
+
+TEST(Choices, MostSimilarFirstAndEachOnce) {
+  const std::vector<Choice> choices{{"direct", 8, {}, {}}, {"winograd2", 100, {}, {}}, {"direct", 90, {}, {}}};
+  const std::vector<Choice> found = most_similar(choices, 95, 5);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].algorithm, "winograd2");
+  EXPECT_EQ(found[1].flops, 90);
+  EXPECT_EQ(most_similar(choices, 1, 1)[0].flops, 8);
+}
+
+TEST(TaskSearch, BeginsWithWhatDidWellForASimilarGroup) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
+  const Task& task = groups.tasks[0];
+  const auto spaces = [&] {
+    return make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation));
+  };
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
+  for (const auto& layouts : spaces()) {
+    const auto loops = layouts->loops(layouts->start());
+    const Point point = loops->seeds().back();
+    TaskSearch search(spaces(), task.initial, make_evolutionary_proposer, 1);
+    search.suggest(Choice{layouts->algorithm(), 0, layouts->values(layouts->start()), loops->values(point)});
+    const std::vector<jit::GroupDecision> first = search.propose(spaces().size(), no_opinion);
+    EXPECT_EQ(std::count(first.begin(), first.end(), loops->decide(point)), 1) << layouts->algorithm();
+  }
+}
+
+TEST(TaskSearch, TriesLayoutsInTheJointStageOnly) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
+  const Task& task = groups.tasks[0];
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
+  for (const bool joint : {true, false}) {
+    TaskSearch search(make_spaces(*task.computation, task.initial, target, {"direct"}), task.initial,
+                      make_evolutionary_proposer, 3);
+    if (!joint) search.end_joint_stage();
+    double ms = 10;
+    for (int batch = 0; batch < 6; ++batch) {
+      std::vector<Outcome> outcomes(search.propose(8, no_opinion).size());
+      for (Outcome& outcome : outcomes) outcome.measured = true, outcome.ms = ms -= 0.01;
+      if (!outcomes.empty()) outcomes.back().is_best = true;
+      EXPECT_EQ(search.report(outcomes).size(), outcomes.size());
+    }
+    if (!joint) {
+      EXPECT_TRUE(search.tallies().empty());
+      continue;
+    }
+    const Tally& layouts = search.tallies().at("layouts");
+    EXPECT_GT(layouts.proposed, 0);
+    EXPECT_EQ(layouts.proposed, layouts.measured);
+    EXPECT_GT(layouts.won, 0);
+    EXPECT_FALSE(search.best_choice().algorithm.empty());
+  }
 }
 
 TEST(Scheduler, BudgetGoesWhereTheNetworkGains) {

@@ -22,6 +22,12 @@ struct Case {
   Model model;
 };
 
+Point random_point(const Knobs& knobs, std::mt19937_64& random) {
+  Point point;
+  for (const Knob& knob : knobs.knobs()) point.push_back(static_cast<int>(random() % knob.values.size()));
+  return point;
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   all.push_back({"conv 3x3", conv_model({1, 24, 9, 11}, {40, 24, 3, 3}, 1, 1)});
@@ -34,23 +40,26 @@ std::vector<Case> cases() {
   return all;
 }
 
-TEST(Space, StartIsTheDefaultExactly) {
+TEST(Spaces, StartIsTheDefaultExactly) {
   const jit::Target target = jit::host_target();
   for (const Case& one : cases()) {
     const Groups groups(one.model, target);
     for (const Task& task : groups.tasks) {
       const auto spaces = make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation));
       EXPECT_EQ(spaces[0]->decide(spaces[0]->start()), task.initial) << one.name;
-      for (const auto& space : spaces) {
-        std::cout << one.name << ", " << task.name << ": " << to_string(*space) << "\n";
-        EXPECT_GE(space->size(), 2) << one.name;
-        for (const Point& point : space->seeds()) EXPECT_TRUE(space->plausible(point)) << to_string(*space, point);
+      for (const auto& layouts : spaces) {
+        const auto loops = layouts->loops(layouts->start());
+        EXPECT_EQ(loops->decide(loops->start()), layouts->decide(layouts->start())) << one.name;
+        std::cout << one.name << ", " << task.name << ", " << layouts->algorithm() << ": " << to_string(*layouts)
+                  << " x " << to_string(*loops) << "\n";
+        EXPECT_GE(loops->size(), 2) << one.name;
+        for (const Point& point : loops->seeds()) EXPECT_TRUE(loops->plausible(point)) << to_string(*loops, point);
       }
     }
   }
 }
 
-TEST(Space, RandomPointsPassTheGateOrAreRefused) {
+TEST(Spaces, RandomPointsPassTheGateOrAreRefused) {
   std::cout << "seed " << seed() << "\n";
   std::mt19937_64 random(seed());
   const jit::Target target = jit::host_target();
@@ -62,15 +71,17 @@ TEST(Space, RandomPointsPassTheGateOrAreRefused) {
       const jit::Computation& c = *task.computation;
       Bench bench(exact_data(c, jit::winograd_fits(c), 5), team);
       Gate gate(c, target, bench, team);
-      for (const auto& space : make_spaces(c, task.initial, target, jit::algorithms(c))) {
-        for (int i = 0; i < 6; ++i) {
-          Point point = space->start();
-          for (size_t k = 0; k < point.size() && i > 0; ++k) {
-            point[k] = static_cast<int>(random() % space->knobs()[k].values.size());
-          }
-          const std::string what = one.name + ": " + to_string(*space, point);
+      for (const auto& layouts : make_spaces(c, task.initial, target, jit::algorithms(c))) {
+        for (int i = 0; i < 8; ++i) {
+          const Point layout = i < 2 ? layouts->start() : random_point(*layouts, random);
+          std::string what = one.name + ": " + to_string(*layouts, layout);
           try {
+            const auto space = layouts->loops(layout);
+            const Point point = i == 0 ? space->start() : random_point(*space, random);
+            what += " " + to_string(*space, point);
             const jit::GroupDecision decision = space->decide(point);
+            const Features features = space->features(point);
+            for (size_t f = 0; f < kFeatures; ++f) EXPECT_TRUE(std::isfinite(features.data()[f])) << what << ": " << f;
             const Candidate candidate = load(decision, jit::compile(c, decision, target, "altrt_t"));
             Bound bound = bench.bind(candidate.group, candidate.loaded);
             EXPECT_EQ(gate.check(candidate, bound, 1e9, [] { return false; }).fault, "") << what << "\n"
@@ -95,7 +106,7 @@ TEST(Spaces, AMatrixProductMayComputeItsFirstOperand) {
   jit::Computation c = *groups.tasks[0].computation;
   ASSERT_EQ(c.anchor.kind, jit::AnchorKind::matmul);
   c.anchor.data = -1;
-  const auto space = make_space(c, groups.tasks[0].initial, target);
+  const auto space = make_layout_space(c, groups.tasks[0].initial, target)->loops({});
   EXPECT_GT(space->size(), 1);
   EXPECT_TRUE(space->decide(space->start()) == groups.tasks[0].initial);
 }

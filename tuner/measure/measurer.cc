@@ -39,40 +39,42 @@ double spread(const std::vector<double>& samples) {
 
 }  // namespace
 
-double Conversions::measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to) {
+double ConversionTimes::ms(DataType type, const std::vector<int64_t>& shape, const jit::Layout& from,
+                           const jit::Layout& to) {
   if (from == to) return 0;
-  double& ms = known_[tensor.name + "|" + jit::to_string(from) + "|" + jit::to_string(to)];
+  double& ms = known_[std::string(altrt::to_string(type)) + altrt::to_string(shape) + "|" + jit::to_string(from) + "|" +
+                      jit::to_string(to)];
   if (ms > 0) return ms;
-  std::vector<int64_t> shape;
-  for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
-  const jit::Permute permute(tensor.type, shape, from, to), back(tensor.type, shape, to, from);
-  if (options_.device) {
+  const jit::Permute permute(type, shape, from, to), back(type, shape, to, from);
+  if (on_device_) {
     // A kernel that reads and writes at a cautious share of the memory's speed, and its launch.
     constexpr double kBytesPerMs = 1e9, kLaunchMs = 3e-3;
     return ms = kLaunchMs + static_cast<double>(permute.bytes_to() + back.bytes_to()) / kBytesPerMs;
   }
-  base::Team& team = options_.team;
   base::AlignedBuffer source(static_cast<size_t>(back.bytes_to())), target(static_cast<size_t>(permute.bytes_to()));
   source.zero();
   std::vector<double> samples;
   for (int i = 0; i < 5; ++i) {
     const base::Stopwatch watch;
-    team.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team.threads())),
-             [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
+    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
+              [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
     samples.push_back(watch.milliseconds());
   }
   return ms = std::max(estimate(samples), 1e-6);
 }
 
-double Conversions::ms(const jit::GroupDecision& decision) {
+double Measurer::conversions_ms(const jit::GroupDecision& decision) {
   double total = 0;
   for (const jit::TensorDecl& tensor : task_.computation->tensors) {
     const auto others = task_.neighbours.find(tensor.name);
     if (others == task_.neighbours.end()) continue;
     const auto found = decision.layouts.find(tensor.name);
     const jit::Layout own = found == decision.layouts.end() ? jit::Layout{} : found->second;
+    std::vector<int64_t> shape;
+    for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
     for (const jit::Layout& other : others->second) {
-      total += tensor.role == jit::Role::input ? measure(tensor, other, own) : measure(tensor, own, other);
+      total += tensor.role == jit::Role::input ? conversions_.ms(tensor.type, shape, other, own)
+                                               : conversions_.ms(tensor.type, shape, own, other);
     }
   }
   return total;
@@ -98,7 +100,7 @@ Measurer::Measurer(const Task& task, Candidate initial, std::string prefix, cons
                  exact_data(*task.computation, jit::winograd_fits(*task.computation), options.seed)),
              options.team, machine_of(options)),
       gate_(*task.computation, options.target, bench_, options.team),
-      conversions_(task, options),
+      conversions_(options.team, options.device != nullptr),
       incumbent_(initial),
       initial_(std::move(initial)) {}
 
@@ -170,7 +172,7 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
       outcome.reason = verdict.fault;
       if (!outcome.reason.empty()) continue;
       runner.first_ms = verdict.ms;
-      runner.conversions = conversions_.ms(candidates[i].decision);
+      runner.conversions = conversions_ms(candidates[i].decision);
       runner.candidate = std::move(candidates[i]);
       runner.number = i;
       runners.push_back(std::move(runner));
@@ -189,6 +191,32 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
   }
   std::erase_if(runners, [](const Runner& runner) { return !runner.fault.empty(); });
   return runners;
+}
+
+std::string Measurer::nan_fault(const Candidate& candidate, Bound& bound) {
+  try {
+    return gate_.check_nan(candidate, bound);
+  } catch (const CandidateDied& death) {
+    bench_.repair(bound);
+    return death.what();
+  }
+}
+
+std::optional<Candidate> Measurer::make(const jit::GroupDecision& decision, const Stop& stop, std::string& fault) {
+  std::vector<Outcome> outcomes(1);
+  Candidate candidate = std::move(compile({decision}, outcomes, stop)[0]);
+  fault = outcomes[0].reason;
+  if (!fault.empty()) return std::nullopt;
+  Bound bound = bench_.bind(candidate);
+  fault = judge(candidate, bound, std::numeric_limits<double>::infinity(), stop).fault;
+  if (fault.empty()) fault = nan_fault(candidate, bound);
+  if (!fault.empty()) return std::nullopt;
+  load_here(candidate);
+  return candidate;
+}
+
+void Measurer::load_here(Candidate& candidate) const {
+  if (candidate.loaded.empty()) candidate.loaded = jit::load(*candidate.group, candidate.decision, bench_.device());
 }
 
 void Measurer::time_once(Runner& runner) {
@@ -262,6 +290,7 @@ void Measurer::record(const std::vector<Runner*>& runners, std::vector<Outcome>&
   for (const Runner* runner : runners) {
     outcomes[runner->number].measured = true;
     outcomes[runner->number].ms = time_of(*runner) * scale;
+    outcomes[runner->number].kernels_ms = estimate(runner->times) * scale;
   }
 }
 
@@ -275,6 +304,7 @@ std::vector<Measurer::Runner*> Measurer::contenders(std::vector<Runner>& runners
     }
     outcomes[runner.number].measured = true;
     outcomes[runner.number].ms = runner.first_ms + runner.conversions;
+    outcomes[runner.number].kernels_ms = runner.first_ms;
   }
   return contenders;
 }
@@ -326,12 +356,7 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
   const double margin = std::max(spread(incumbent_runner_.times), spread(best.times));
   if (time_of(best) >= time_of(incumbent_runner_) * (1 - margin)) return;
   Outcome& outcome = outcomes[best.number];
-  try {
-    outcome.reason = gate_.check_nan(best.candidate, best.bound);
-  } catch (const CandidateDied& death) {
-    bench_.repair(best.bound);
-    outcome.reason = death.what();
-  }
+  outcome.reason = nan_fault(best.candidate, best.bound);
   outcome.measured = outcome.reason.empty();
   if (!outcome.measured) return;
   incumbent_ms_ = outcome.ms;
@@ -341,7 +366,7 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
 
 void Measurer::win(Runner& runner) {
   incumbent_ = runner.candidate;
-  if (incumbent_.loaded.empty()) incumbent_.loaded = jit::load(*incumbent_.group, incumbent_.decision, bench_.device());
+  load_here(incumbent_);
   incumbent_runner_ = runner;
 }
 

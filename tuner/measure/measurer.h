@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ namespace altrt::tuner {
 
 struct Outcome {
   bool measured = false;
-  std::string reason;  // why there is no time
-  double ms = 0;       // on the scale of the first incumbent's time: drift is divided out
+  std::string reason;     // why there is no time
+  double ms = 0;          // on the scale of the first incumbent's time: drift is divided out
+  double kernels_ms = 0;  // of that, without conversions at the group's border
   bool is_best = false;
 };
 
@@ -31,18 +33,15 @@ struct MeasurerOptions {
   std::shared_ptr<Workers> workers = nullptr;  // where candidates are compiled and run; null = in this process
 };
 
-/// The cost of conversions that a decision's layouts cause at the border of its group, each timed once (on a device:
-/// estimated).
-class Conversions {
+/// What conversions between layouts take, each timed once (on a device: estimated). One thread at a time.
+class ConversionTimes {
  public:
-  Conversions(const Task& task, const MeasurerOptions& options) : task_(task), options_(options) {}
-  double ms(const jit::GroupDecision& decision);
+  ConversionTimes(base::Team& team, bool on_device) : team_(team), on_device_(on_device) {}
+  double ms(DataType type, const std::vector<int64_t>& shape, const jit::Layout& from, const jit::Layout& to);
 
  private:
-  double measure(const jit::TensorDecl& tensor, const jit::Layout& from, const jit::Layout& to);
-
-  const Task& task_;
-  const MeasurerOptions options_;
+  base::Team& team_;
+  const bool on_device_;
   std::map<std::string, double> known_;
 };
 
@@ -61,11 +60,16 @@ class Measurer {
   /// all else. Error(internal) if that one does not pass the gate.
   std::vector<Outcome> measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop);
 
+  /// Compiles and gates a decision that is not raced. Nothing if it may not be used; `fault` tells why ("stopped").
+  std::optional<Candidate> make(const jit::GroupDecision& decision, const Stop& stop, std::string& fault);
+
   /// The best decision so far: the initial one until another won by more than the spread.
   const jit::GroupDecision& incumbent() const { return incumbent_.decision; }
   const Candidate& incumbent_candidate() const { return incumbent_; }
   const Candidate& initial_candidate() const { return initial_; }
   double incumbent_ms() const { return incumbent_ms_; }
+  /// Of that, without conversions at the group's border.
+  double incumbent_kernels_ms() const { return incumbent_ms_ - incumbent_runner_.conversions; }
   /// Of the initial decision; 0 before the first call of measure().
   double initial_ms() const { return initial_ms_; }
 
@@ -85,6 +89,10 @@ class Measurer {
   bool start(const Stop& stop);
   /// The gate's verdict on a candidate that may die in it.
   Verdict judge(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop);
+  /// The same on inputs that are not numbers; "" = none.
+  std::string nan_fault(const Candidate& candidate, Bound& bound);
+  /// Code that ran elsewhere, for this process.
+  void load_here(Candidate& candidate) const;
   std::vector<Runner> admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes, const Stop& stop);
   /// Runs each `runs` times more, the incumbent between them; false if stopped.
   bool round(const std::vector<Runner*>& runners, int runs, const Stop& stop);
@@ -98,6 +106,8 @@ class Measurer {
   /// Those that are worth a race; the others get the gate's time.
   std::vector<Runner*> contenders(std::vector<Runner>& runners, std::vector<Outcome>& outcomes) const;
   void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
+  /// Of the conversions that a decision's layouts cause at the group's border.
+  double conversions_ms(const jit::GroupDecision& decision);
   /// Adds a time, or the fault that it died of.
   void time_once(Runner& runner);
   void win(Runner& runner);
@@ -111,7 +121,7 @@ class Measurer {
   size_t compiled_ = 0;  // candidates so far
   Bench bench_;
   Gate gate_;
-  Conversions conversions_;
+  ConversionTimes conversions_;
   Candidate incumbent_, initial_;
   Runner incumbent_runner_;
   bool started_ = false;

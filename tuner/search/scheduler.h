@@ -1,13 +1,7 @@
 // Task scheduler: which group gets the next batch of trials.
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
 #include <vector>
-
-#include "tuner/search/evolution.h"
 
 namespace altrt::tuner {
 

@@ -2,32 +2,46 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "jit/compile/templates.h"
 #include "tuner/space/space.h"
 
 namespace altrt::tuner {
 
-std::unique_ptr<Space> conv_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                  const jit::Target& target, const SpaceOptions& options);
-std::unique_ptr<Space> window_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                    const jit::Target& target);
-std::unique_ptr<Space> matmul_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                    const jit::Target& target);
-std::unique_ptr<Space> winograd_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                      const jit::Target& target);
-std::unique_ptr<Space> gpu_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                 const jit::Target& target);
-std::unique_ptr<Space> generic_space(const jit::Computation& c, const jit::GroupDecision& initial,
+std::unique_ptr<LoopSpace> conv_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                      const jit::Target& target, const SpaceOptions& options);
+std::unique_ptr<LoopSpace> window_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                        const jit::Target& target, const SpaceOptions& options);
+std::unique_ptr<LoopSpace> matmul_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                        const jit::Target& target, const SpaceOptions& options);
+std::unique_ptr<LoopSpace> winograd_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                          const jit::Target& target);
+std::unique_ptr<LoopSpace> gpu_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                      const jit::Target& target);
+std::unique_ptr<LoopSpace> generic_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                         const jit::Target& target);
 
-/// The same image layout ([N, C, spatial...], channels in blocks, a border) with other blocks; absent if `layout` is
-/// not of that form.
-std::optional<jit::Layout> with_channel_block(const jit::Layout& layout, const std::vector<jit::Extent>& shape,
-                                              int64_t block);
+/// Convolutions of all kinds with channels in blocks.
+std::unique_ptr<LayoutSpace> image_layouts(const jit::Computation& c, const jit::GroupDecision& initial,
+                                           const jit::Target& target, const SpaceOptions& options);
+/// Matrix products.
+std::unique_ptr<LayoutSpace> matmul_layouts(const jit::Computation& c, const jit::GroupDecision& initial,
+                                            const jit::Target& target, const SpaceOptions& options);
 
 /// Multiples of one that fit under `limit`, small ones densely.
 std::vector<int64_t> counts_up_to(int64_t limit);
+
+/// The best `count` distinct points by their costs, best first.
+struct CostedPoint {
+  double cost;
+  Point point;
+};
+std::vector<Point> cheapest(std::vector<CostedPoint> points, size_t count);
+
+/// The register tile's features.
+void describe_tile(int64_t rows, int64_t vectors, int64_t unroll, const jit::Target& target, Features& features);
+/// The tasks' features.
+void describe_tasks(int64_t tasks, Features& features);
 
 }  // namespace altrt::tuner

@@ -1,63 +1,60 @@
 #include "tuner/space/space.h"
 
 #include <algorithm>
-
-#include <altrt/error.h>
+#include <set>
+#include <utility>
 
 #include "tuner/space/kinds.h"
 
 namespace altrt::tuner {
+namespace {
 
-int Knob::index_of(int64_t value) const {
-  const auto closer = [&](int64_t a, int64_t b) { return std::abs(a - value) < std::abs(b - value); };
-  return static_cast<int>(std::min_element(values.begin(), values.end(), closer) - values.begin());
+using jit::Role;
+
+double elements(const jit::TensorDecl& tensor) {
+  double count = 1;
+  for (const jit::Extent& extent : tensor.shape) count *= static_cast<double>(extent.bound);
+  return count;
 }
 
-double Space::size() const {
-  double size = 1;
-  for (const Knob& knob : knobs_) size *= static_cast<double>(knob.values.size());
-  return size;
-}
-
-jit::GroupDecision Space::decide(const Point& point) const { return point == start_ ? initial_ : make(point); }
-
-void Space::add_knob(const std::string& name, std::vector<int64_t> values, int64_t value) {
-  values.push_back(value);
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  Knob knob{name, std::move(values)};
-  start_.push_back(knob.index_of(value));
-  knobs_.push_back(std::move(knob));
-}
-
-int64_t Space::value(const Point& point, const std::string& name) const {
-  for (size_t k = 0; k < knobs_.size(); ++k) {
-    if (knobs_[k].name == name) return knobs_[k].values.at(static_cast<size_t>(point.at(k)));
+// What is the same for all points of a loop space.
+Features common_features(const jit::Computation& c, const jit::Computation& changed,
+                         const jit::GroupDecision& decision) {
+  Features features;
+  double flops = 0, inputs = 0, weights = 0, outputs = 0, logical = 0, stored = 0, constants = 0, unfolded = 0;
+  for (const jit::Stage& stage : c.stages) flops += static_cast<double>(jit::stage_flops(stage));
+  for (size_t t = 0; t < changed.tensors.size(); ++t) {
+    const jit::TensorDecl& tensor = changed.tensors[t];
+    const double bytes = elements(tensor) * static_cast<double>(size_of(tensor.type));
+    const jit::Layout& layout = jit::layout_of(changed, static_cast<int>(t), decision.layouts);
+    if (tensor.role == Role::input) inputs += bytes;
+    if (tensor.role == Role::constant) weights += bytes;
+    if (tensor.role == Role::output) outputs += bytes;
+    if (tensor.role == Role::intermediate && changed.algorithm != "direct") constants += bytes;
+    if (tensor.role != Role::input && tensor.role != Role::output) continue;
+    logical += elements(tensor);
+    stored += static_cast<double>(jit::physical_elements(layout, tensor.shape));
+    for (const jit::LayoutStep& step : layout.steps) unfolded += step.kind == jit::LayoutKind::unfold ? 1 : 0;
   }
-  throw Error(ErrorCode::internal, "space: no knob '" + name + "'");
-}
-
-bool Space::has(const std::string& name) const {
-  return std::any_of(knobs_.begin(), knobs_.end(), [&](const Knob& knob) { return knob.name == name; });
-}
-
-Point Space::point_with(const std::vector<std::pair<std::string, int64_t>>& values) const {
-  Point point = start_;
-  for (const auto& [name, value] : values) {
-    for (size_t k = 0; k < knobs_.size(); ++k) {
-      if (knobs_[k].name == name) point[k] = knobs_[k].index_of(value);
+  features.set_log(Feature::flops, flops);
+  features.set_log(Feature::input_bytes, inputs);
+  features.set_log(Feature::weight_bytes, weights);
+  features.set_log(Feature::output_bytes, outputs);
+  features.set_log(Feature::growth, constants / std::max(1.0, weights + inputs));
+  features.set(Feature::stages, static_cast<double>(changed.stages.size()));
+  features.set(Feature::layout_growth, logical > 0 ? stored / logical : 1);
+  features.set(Feature::unfolded, unfolded);
+  if (c.anchor.stage >= 0) {
+    const int output = c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
+    features.set_log(Feature::output_block,
+                     static_cast<double>(jit::channel_block(jit::layout_of(c, output, decision.layouts))));
+    if (c.anchor.data >= 0) {
+      features.set_log(Feature::input_block,
+                       static_cast<double>(jit::channel_block(jit::layout_of(c, c.anchor.data, decision.layouts))));
     }
   }
-  return point;
+  return features;
 }
-
-std::vector<int64_t> counts_up_to(int64_t limit) {
-  std::vector<int64_t> values;
-  for (int64_t v = 1; v <= limit; v += v < 16 ? 1 : v < 32 ? 4 : 16) values.push_back(v);
-  return values;
-}
-
-namespace {
 
 // Whether a space of its own is worth a search: without a schedule template an algorithm of several stages is no match
 // for direct loops, nor is a direct transposed convolution for its phases.
@@ -73,60 +70,171 @@ bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, 
   return blocked && jit::is_winograd(jit::apply_algorithm(c, algorithm));
 }
 
-}  // namespace
+enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd };
 
-std::unique_ptr<Space> make_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                  const jit::Target& target, const SpaceOptions& options) {
-  if (target.is_gpu()) return gpu_space(c, initial, target);
-  if (c.anchor.stage < 0 || initial.provider != "own") return generic_space(c, initial, target);
-  const jit::Computation changed = jit::apply_algorithm(c, initial.algorithm);
+// Which template the decision's loops are made by.
+Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const jit::GroupDecision& decision,
+             const jit::Target& target) {
+  if (target.is_gpu()) return Kind::gpu;
+  if (c.anchor.stage < 0 || decision.provider != "own") return Kind::generic;
+  if (!jit::is_direct(decision.algorithm)) {
+    return has_template(c, decision, target, decision.algorithm) ? Kind::winograd : Kind::generic;
+  }
   const jit::Anchor& anchor = changed.anchor;
   const jit::Stage& stage = changed.stages[static_cast<size_t>(anchor.stage)];
-  if (!jit::is_direct(initial.algorithm)) {
-    return has_template(c, initial, target, initial.algorithm) ? winograd_space(c, initial, target)
-                                                               : generic_space(c, initial, target);
-  }
-  const bool image =
-      stage.axes.size() >= 3 && jit::channel_block(jit::layout_of(changed, stage.outputs[0], initial.layouts)) > 1;
-  if (jit::is_row_major_matmul(changed, initial.layouts)) return matmul_space(c, initial, target);
-  if (image && jit::is_dense_conv(changed)) return conv_space(c, initial, target, options);
-  if (image && (anchor.kind == jit::AnchorKind::conv || anchor.kind == jit::AnchorKind::pool)) {
-    return window_space(c, initial, target);
-  }
-  return generic_space(c, initial, target);
+  const bool image = stage.axes.size() >= 3 && jit::has_image_template(changed, decision.layouts);
+  if (jit::has_matmul_template(changed, decision.layouts)) return Kind::matmul;
+  if (image && jit::is_dense_conv(changed)) return Kind::conv;
+  const bool window = anchor.kind == jit::AnchorKind::conv || anchor.kind == jit::AnchorKind::pool;
+  return image && window ? Kind::window : Kind::generic;
 }
 
-std::vector<std::unique_ptr<Space>> make_spaces(const jit::Computation& c, const jit::GroupDecision& initial,
-                                                const jit::Target& target, const std::vector<std::string>& algorithms,
-                                                const SpaceOptions& options) {
-  std::vector<std::unique_ptr<Space>> spaces;
-  spaces.push_back(make_space(c, initial, target, options));
+}  // namespace
+
+LoopSpace::LoopSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target)
+    : initial_(std::move(initial)),
+      changed_(jit::apply_algorithm(c, initial_.algorithm)),
+      target_(target),
+      common_(common_features(c, changed_, initial_)) {
+  common_.set(Feature::kind, static_cast<double>(kind_of(c, changed_, initial_, target_)));
+}
+
+jit::GroupDecision LoopSpace::decide(const Point& point) const { return point == start() ? initial_ : make(point); }
+
+Features LoopSpace::features(const Point& point) const {
+  Features features = common_;
+  describe(point, features);
+  return features;
+}
+
+// Without a machine model: the values of the first knobs.
+void LoopSpace::describe(const Point& point, Features& features) const {
+  const Values all = values(point);
+  for (size_t k = 0; k < std::min<size_t>(all.size(), 6); ++k) {
+    const auto feature = static_cast<Feature>(static_cast<size_t>(Feature::parameter_0) + k);
+    features.set_log(feature, static_cast<double>(all[k].second));
+  }
+}
+
+LayoutSpace::LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target,
+                         const SpaceOptions& options)
+    : c_(c),
+      initial_(std::move(initial)),
+      changed_(jit::apply_algorithm(c, initial_.algorithm)),
+      target_(target),
+      options_(options) {}
+
+jit::Layouts LayoutSpace::layouts(const Point&) const { return initial_.layouts; }
+
+jit::GroupDecision LayoutSpace::decide(const Point& point) const {
+  if (point == start()) return initial_;
+  jit::GroupDecision decision = initial_;
+  jit::FixedLayouts fixed = layouts(point);
+  std::erase_if(fixed, [&](const auto& entry) {
+    const int tensor = changed_.find_tensor(entry.first);
+    if (tensor < 0) return true;
+    const Role role = changed_.tensors[static_cast<size_t>(tensor)].role;
+    return role != Role::input && role != Role::output;
+  });
+  decision.layouts = jit::default_layouts(changed_, target_, fixed);
+  decision.schedule = jit::default_schedule(changed_, decision.layouts, target_);
+  return decision;
+}
+
+std::unique_ptr<LoopSpace> LayoutSpace::loops(const Point& point) const {
+  return make_loop_space(c_, decide(point), target_, options_);
+}
+
+std::vector<std::string> LayoutSpace::primitives(const Point& point) const {
+  std::set<std::string> used;
+  for (const auto& [tensor, layout] : decide(point).layouts) {
+    for (const jit::LayoutStep& step : layout.steps) {
+      if (step.kind == jit::LayoutKind::unfold) used.insert("unfold");
+      if (step.kind == jit::LayoutKind::pad) used.insert("pad");
+    }
+  }
+  return {used.begin(), used.end()};
+}
+
+std::vector<int64_t> counts_up_to(int64_t limit) {
+  std::vector<int64_t> values;
+  for (int64_t v = 1; v <= limit; v += v < 16 ? 1 : v < 32 ? 4 : 16) values.push_back(v);
+  return values;
+}
+
+std::vector<Point> cheapest(std::vector<CostedPoint> points, size_t count) {
+  std::stable_sort(points.begin(), points.end(),
+                   [](const CostedPoint& a, const CostedPoint& b) { return a.cost < b.cost; });
+  std::vector<Point> best;
+  for (const CostedPoint& one : points) {
+    if (best.size() >= count) break;
+    if (std::find(best.begin(), best.end(), one.point) == best.end()) best.push_back(one.point);
+  }
+  return best;
+}
+
+void describe_tile(int64_t rows, int64_t vectors, int64_t unroll, const jit::Target& target, Features& features) {
+  const auto accumulators = static_cast<double>(rows * vectors);
+  features.set_log(Feature::rows, static_cast<double>(rows));
+  features.set_log(Feature::vectors, static_cast<double>(vectors));
+  features.set(Feature::accumulators, accumulators);
+  features.set(Feature::tile_cycles, jit::tile_cost({rows, vectors}, rows) / std::max(0.5, accumulators / 2));
+  features.set(Feature::spilled,
+               std::max(0.0, accumulators - static_cast<double>(jit::accumulator_limit(target, vectors))));
+  features.set_log(Feature::unroll, static_cast<double>(unroll));
+  features.set_log(Feature::instructions, static_cast<double>(unroll * (rows * vectors + vectors)));
+}
+
+void describe_tasks(int64_t tasks, Features& features) {
+  features.set_log(Feature::tasks, static_cast<double>(tasks));
+  // Eighths of a kernel are handed out: the last ones decide.
+  const double rounds = std::max(1.0, static_cast<double>(tasks) / 2);
+  features.set(Feature::imbalance, std::ceil(rounds) / rounds - 1);
+}
+
+std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit::GroupDecision& initial,
+                                           const jit::Target& target, const SpaceOptions& options) {
+  switch (kind_of(c, jit::apply_algorithm(c, initial.algorithm), initial, target)) {
+    case Kind::gpu:
+      return gpu_loops(c, initial, target);
+    case Kind::conv:
+      return conv_loops(c, initial, target, options);
+    case Kind::window:
+      return window_loops(c, initial, target, options);
+    case Kind::matmul:
+      return matmul_loops(c, initial, target, options);
+    case Kind::winograd:
+      return winograd_loops(c, initial, target);
+    case Kind::generic:
+      break;
+  }
+  return generic_loops(c, initial, target);
+}
+
+std::unique_ptr<LayoutSpace> make_layout_space(const jit::Computation& c, const jit::GroupDecision& initial,
+                                               const jit::Target& target, const SpaceOptions& options) {
+  const Kind kind = kind_of(c, jit::apply_algorithm(c, initial.algorithm), initial, target);
+  if (options.layouts) {
+    if (kind == Kind::matmul) return matmul_layouts(c, initial, target, options);
+    if (kind == Kind::conv || kind == Kind::window || kind == Kind::winograd)
+      return image_layouts(c, initial, target, options);
+  }
+  return std::make_unique<LayoutSpace>(c, initial, target, options);
+}
+
+std::vector<std::unique_ptr<LayoutSpace>> make_spaces(const jit::Computation& c, const jit::GroupDecision& initial,
+                                                      const jit::Target& target,
+                                                      const std::vector<std::string>& algorithms,
+                                                      const SpaceOptions& options) {
+  std::vector<std::unique_ptr<LayoutSpace>> spaces;
+  spaces.push_back(make_layout_space(c, initial, target, options));
   for (const std::string& algorithm : jit::algorithms(c)) {
     if (algorithm == initial.algorithm) continue;
     if (std::find(algorithms.begin(), algorithms.end(), algorithm) == algorithms.end()) continue;
     if (!has_template(c, initial, target, algorithm)) continue;
-    spaces.push_back(make_space(c, jit::with_algorithm(initial, c, algorithm, target), target, options));
+    spaces.push_back(make_layout_space(c, jit::with_algorithm(initial, c, algorithm, target), target, options));
   }
   return spaces;
-}
-
-std::string to_string(const Space& space) {
-  std::string text;
-  for (const Knob& knob : space.knobs()) {
-    text += knob.name + " ";
-    for (size_t i = 0; i < knob.values.size(); ++i) text += (i ? "," : "") + std::to_string(knob.values[i]);
-    text += "; ";
-  }
-  return text + std::to_string(static_cast<int64_t>(space.size())) + " points";
-}
-
-std::string to_string(const Space& space, const Point& point) {
-  std::string text;
-  for (size_t k = 0; k < space.knobs().size(); ++k) {
-    const Knob& knob = space.knobs()[k];
-    text += (k ? " " : "") + knob.name + "=" + std::to_string(knob.values.at(static_cast<size_t>(point.at(k))));
-  }
-  return text;
 }
 
 }  // namespace altrt::tuner

@@ -1,83 +1,97 @@
-// Search spaces: for one group, what may be chosen, as knobs with explicit lists of values.
+// Search spaces of one group: which layouts, and for each of them which loops (ALT's joint space, alt.md 5 and 6 in the
+// vocabulary of the paper: layout templates, loop spaces rebuilt for every layout).
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "jit/compile/decisions.h"
+#include "tuner/space/features.h"
+#include "tuner/space/knobs.h"
 
 namespace altrt::tuner {
 
-/// One choice. Values are sorted, so that neighbours in the list are alike.
-struct Knob {
-  std::string name;
-  std::vector<int64_t> values;
-
-  /// Number of `value`, or of the nearest value that there is.
-  int index_of(int64_t value) const;
+/// How far a search may go.
+struct SpaceOptions {
+  bool layouts = true;       // layouts of the group's inputs and outputs may differ from the initial decision's
+  bool pack_weights = true;  // constants are packed as the loops want them; else they stay as the initial decision says
 };
 
-/// A number of a value for every knob.
-using Point = std::vector<int>;
-
-/// The decisions for a group by one algorithm. Immutable; usable from many threads. Refers to the Computation, which
-/// must outlive it.
-class Space {
+/// The loops of a group by one algorithm under fixed layouts of what its neighbours see. Refers to the Computation,
+/// which must outlive it.
+class LoopSpace : public Knobs {
  public:
-  virtual ~Space() = default;
-
-  const std::vector<Knob>& knobs() const { return knobs_; }
-  /// Number of points.
-  double size() const;
-  /// The point of the decision that the space was made round.
-  const Point& start() const { return start_; }
   /// decide(start()) is exactly the decision that the space was made round. A point may be refused by the compiler.
   jit::GroupDecision decide(const Point& point) const;
-  /// Whether the point is worth compiling: its register tile fits, its code is not too long.
-  virtual bool plausible(const Point&) const { return true; }
-  /// Points that a machine model likes, best first.
-  virtual std::vector<Point> seeds() const { return {}; }
+  /// What a cost model learns from, in closed form: nothing is lowered.
+  Features features(const Point& point) const;
 
  protected:
-  explicit Space(jit::GroupDecision initial) : initial_(std::move(initial)) {}
+  LoopSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target);
 
   const jit::GroupDecision& initial() const { return initial_; }
-  /// Adds a knob that starts at `value`, which joins the values if it is missing.
-  void add_knob(const std::string& name, std::vector<int64_t> values, int64_t value);
-  /// The value of a knob at a point.
-  int64_t value(const Point& point, const std::string& name) const;
-  bool has(const std::string& name) const;
-  /// The start with some knobs set to (the nearest of their) values.
-  Point point_with(const std::vector<std::pair<std::string, int64_t>>& values) const;
+  /// The Computation by the decision's algorithm.
+  const jit::Computation& changed() const { return changed_; }
+  const jit::Target& target() const { return target_; }
 
  private:
   virtual jit::GroupDecision make(const Point& point) const = 0;
+  /// The features that the kind of group adds to those of every group.
+  virtual void describe(const Point& point, Features& features) const;
 
   jit::GroupDecision initial_;
-  std::vector<Knob> knobs_;
-  Point start_;
+  jit::Computation changed_;
+  const jit::Target target_;
+  Features common_;
 };
 
-struct SpaceOptions {
-  /// Whether layouts of the group's inputs and outputs may differ from the initial decision's.
-  bool activation_layouts = true;
+/// The layouts of a group by one algorithm. This one knows a single layout; kinds of groups add knobs.
+class LayoutSpace : public Knobs {
+ public:
+  /// Round `initial`, which must be a decision for `c`. Both and `target` are copied but for `c`, which must outlive
+  /// it.
+  LayoutSpace(const jit::Computation& c, jit::GroupDecision initial, const jit::Target& target,
+              const SpaceOptions& options);
+
+  const std::string& algorithm() const { return initial_.algorithm; }
+  /// The layouts of a point with the default loops for them; the space's initial decision at its start.
+  /// Error(invalid_argument | unsupported) where the template refuses the layouts.
+  jit::GroupDecision decide(const Point& point) const;
+  /// The loop space, rebuilt for the layouts of a point.
+  std::unique_ptr<LoopSpace> loops(const Point& point) const;
+  /// The primitives beyond split and reorder that the layouts of a point use: "unfold", "pad", "store_at".
+  std::vector<std::string> primitives(const Point& point) const;
+
+ protected:
+  const jit::GroupDecision& initial() const { return initial_; }
+  const jit::Computation& changed() const { return changed_; }
+  const jit::Target& target() const { return target_; }
+
+ private:
+  /// Layouts of inputs and outputs; those of constants follow by default_layouts.
+  virtual jit::Layouts layouts(const Point& point) const;
+
+  const jit::Computation& c_;
+  const jit::GroupDecision initial_;
+  const jit::Computation changed_;
+  const jit::Target target_;
+  const SpaceOptions options_;
 };
 
-/// The space round `initial` (which must be one for `c` by its own algorithm).
-std::unique_ptr<Space> make_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                  const jit::Target& target, const SpaceOptions& options = {});
+/// The loop space round `initial` (which must be one for `c` by its own algorithm).
+std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit::GroupDecision& initial,
+                                           const jit::Target& target, const SpaceOptions& options = {});
+
+/// The layout space round `initial`, whose loop space is the one above at its start.
+std::unique_ptr<LayoutSpace> make_layout_space(const jit::Computation& c, const jit::GroupDecision& initial,
+                                               const jit::Target& target, const SpaceOptions& options = {});
 
 /// The space round `initial` first, then one for each other algorithm in `algorithms` that fits `c` and has a schedule
 /// template.
-std::vector<std::unique_ptr<Space>> make_spaces(const jit::Computation& c, const jit::GroupDecision& initial,
-                                                const jit::Target& target, const std::vector<std::string>& algorithms,
-                                                const SpaceOptions& options = {});
-
-/// "height 1,2,4; width 1..." and the size, for people.
-std::string to_string(const Space& space);
-/// "height=2 width=7": the point's values.
-std::string to_string(const Space& space, const Point& point);
+std::vector<std::unique_ptr<LayoutSpace>> make_spaces(const jit::Computation& c, const jit::GroupDecision& initial,
+                                                      const jit::Target& target,
+                                                      const std::vector<std::string>& algorithms,
+                                                      const SpaceOptions& options = {});
 
 }  // namespace altrt::tuner

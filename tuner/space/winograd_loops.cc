@@ -6,11 +6,11 @@
 namespace altrt::tuner {
 namespace {
 
-class WinogradSpace final : public Space {
+class WinogradLoops final : public LoopSpace {
  public:
-  WinogradSpace(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
-      : Space(initial), c_(jit::apply_algorithm(c, initial.algorithm)), target_(target) {
-    const jit::WinogradParameters start = jit::default_winograd(c_, initial.layouts, target);
+  WinogradLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
+      : LoopSpace(c, initial, target) {
+    const jit::WinogradParameters start = jit::default_winograd(changed(), initial.layouts, target);
     add_knob("blocks", {1, 2, 3, 4}, start.blocks);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("by_rows", {0, 1}, start.by_rows);
@@ -19,7 +19,7 @@ class WinogradSpace final : public Space {
   std::vector<Point> seeds() const override {
     std::vector<Point> points;
     for (const int64_t blocks : {2, 1, 4}) {
-      for (const int64_t by_rows : {1, 0}) points.push_back(point_with({{"blocks", blocks}, {"by_rows", by_rows}}));
+      for (const int64_t by_rows : {1, 0}) points.push_back(nearest({{"blocks", blocks}, {"by_rows", by_rows}}));
     }
     return points;
   }
@@ -33,25 +33,22 @@ class WinogradSpace final : public Space {
     jit::GroupDecision decision = initial();
     // Only what neighbours see stays.
     std::erase_if(decision.layouts, [&](const auto& entry) {
-      const int tensor = c_.find_tensor(entry.first);
+      const int tensor = changed().find_tensor(entry.first);
       if (tensor < 0) return true;
-      const jit::Role role = c_.tensors[static_cast<size_t>(tensor)].role;
+      const jit::Role role = changed().tensors[static_cast<size_t>(tensor)].role;
       return role != jit::Role::input && role != jit::Role::output;
     });
-    jit::layout_winograd(c_, p, decision.layouts);
-    decision.schedule = jit::schedule_winograd(c_, decision.layouts, target_, p);
+    jit::layout_winograd(changed(), p, decision.layouts);
+    decision.schedule = jit::schedule_winograd(changed(), decision.layouts, target(), p);
     return decision;
   }
-
-  const jit::Computation c_;
-  const jit::Target target_;
 };
 
 }  // namespace
 
-std::unique_ptr<Space> winograd_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                      const jit::Target& target) {
-  return std::make_unique<WinogradSpace>(c, initial, target);
+std::unique_ptr<LoopSpace> winograd_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                          const jit::Target& target) {
+  return std::make_unique<WinogradLoops>(c, initial, target);
 }
 
 }  // namespace altrt::tuner

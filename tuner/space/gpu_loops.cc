@@ -8,12 +8,11 @@ namespace altrt::tuner {
 namespace {
 
 /// Several stages, or one: every part of the group has its own knobs.
-class GpuSpace final : public Space {
+class GpuLoops final : public LoopSpace {
  public:
-  GpuSpace(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
-      : Space(initial),
-        c_(jit::apply_algorithm(c, initial.algorithm)),
-        target_(target),
+  GpuLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
+      : LoopSpace(c, initial, target),
+        c_(changed()),
         products_(jit::gpu_products(c_)),
         rows_(jit::default_gpu_rows(c_, initial.layouts, target)) {
     if (has_products()) {
@@ -49,11 +48,11 @@ class GpuSpace final : public Space {
     if (!has_products()) return {};
     std::vector<Point> points;
     const auto add = [&](const jit::GpuTile& t) {
-      points.push_back(point_with({{"rows", t.rows},
-                                   {"columns", t.columns},
-                                   {"thread_rows", t.thread_rows},
-                                   {"thread_columns", t.thread_columns},
-                                   {"depth", t.depth}}));
+      points.push_back(nearest({{"rows", t.rows},
+                                {"columns", t.columns},
+                                {"thread_rows", t.thread_rows},
+                                {"thread_columns", t.thread_columns},
+                                {"depth", t.depth}}));
     };
     add({128, 128, 8, 8, 8});
     add({128, 64, 8, 4, 8});
@@ -69,7 +68,7 @@ class GpuSpace final : public Space {
 
  private:
   void add_product_knobs() {
-    const jit::GpuTile start = jit::choose_gpu_tile(products_, target_).tile;
+    const jit::GpuTile start = jit::choose_gpu_tile(products_, target()).tile;
     add_knob("rows", {16, 32, 64, 96, 128}, start.rows);
     add_knob("columns", {16, 32, 64, 96, 128}, start.columns);
     add_knob("thread_rows", {1, 2, 4, 8, 16}, start.thread_rows);
@@ -141,17 +140,16 @@ class GpuSpace final : public Space {
     return layouts;
   }
 
-  const jit::Computation c_;
-  const jit::Target target_;
+  const jit::Computation& c_;
   const std::vector<jit::GpuProduct> products_;
   const jit::GpuRows rows_;
 };
 
 }  // namespace
 
-std::unique_ptr<Space> gpu_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                 const jit::Target& target) {
-  return std::make_unique<GpuSpace>(c, initial, target);
+std::unique_ptr<LoopSpace> gpu_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                     const jit::Target& target) {
+  return std::make_unique<GpuLoops>(c, initial, target);
 }
 
 }  // namespace altrt::tuner

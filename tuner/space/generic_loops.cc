@@ -8,10 +8,10 @@ namespace {
 
 using jit::LoopStepKind;
 
-class GenericSpace final : public Space {
+class GenericLoops final : public LoopSpace {
  public:
-  GenericSpace(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
-      : Space(initial), c_(jit::apply_algorithm(c, initial.algorithm)), target_(target) {
+  GenericLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
+      : LoopSpace(c, initial, target) {
     int64_t deepest = 0;
     for (const auto& [stage, schedule] : initial.schedule.stages) {
       deepest = std::max<int64_t>(deepest, std::count_if(schedule.steps.begin(), schedule.steps.end(), is_parallel));
@@ -26,9 +26,9 @@ class GenericSpace final : public Space {
 
   jit::GroupDecision make(const Point& point) const override {
     jit::GroupDecision decision = initial();
-    jit::Target wide = target_;
+    jit::Target wide = target();
     wide.lanes *= static_cast<int>(value(point, "vectors"));
-    decision.schedule = jit::default_schedule(c_, decision.layouts, wide);
+    decision.schedule = jit::default_schedule(changed(), decision.layouts, wide);
     const int64_t parallel = value(point, "parallel");
     for (auto& [stage, schedule] : decision.schedule.stages) {
       int64_t seen = 0;
@@ -36,16 +36,13 @@ class GenericSpace final : public Space {
     }
     return decision;
   }
-
-  const jit::Computation c_;
-  const jit::Target target_;
 };
 
 }  // namespace
 
-std::unique_ptr<Space> generic_space(const jit::Computation& c, const jit::GroupDecision& initial,
-                                     const jit::Target& target) {
-  return std::make_unique<GenericSpace>(c, initial, target);
+std::unique_ptr<LoopSpace> generic_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                         const jit::Target& target) {
+  return std::make_unique<GenericLoops>(c, initial, target);
 }
 
 }  // namespace altrt::tuner

@@ -1,0 +1,76 @@
+// The stage "layouts": default decisions and the conversions between them, by golden text.
+#include "runtime/graph/layouts.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/graph/image_layout.h"
+#include "tests/graph/sample.h"
+
+namespace altrt::graph {
+namespace {
+
+using Integers = std::vector<int64_t>;
+
+std::string layouts(const Model& model, const ConversionReasons& reasons = {}) {
+  const Graph graph = simplified(model);
+  const std::vector<Group> groups = form_groups(graph);
+  return layouts_to_string(graph, groups, default_decisions(graph, groups, jit::named_target("avx2")), reasons);
+}
+
+TEST(Layouts, EveryTensorAndConversionWithItsReason) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {1, 16, 6, 6});
+  const auto w1 = b.constant("w1", random_tensor({32, 16, 3, 3}, 1));
+  const auto w2 = b.constant("w2", random_tensor({20, 32, 3, 3}, 2));
+  const auto c1 = b.op("Relu", {b.op("Conv", {"x", w1}, {{"pads", Integers{1, 1, 1, 1}}}, "c1")}, {}, "r1");
+  b.output(b.op("Conv", {c1, w2}, {{"pads", Integers{0, 0, 1, 1}}}, "y"));
+  const auto axis = b.constant("axis", tensor_of<int64_t>({}, {1}));
+  b.output(b.op("CumSum", {c1, axis}, {}, "sums"));
+  const std::string text = layouts(b.build());
+  EXPECT_EQ(text, R"(input x f32[1, 16, 6, 6]: row-major
+    conversion into blocks of 16 channels, border of 1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 1, 1, 0) pad(3, 1, 1, 0): for 'c1'; graph inputs are row-major
+group c1 (Conv+Relu)
+  reads x f32[1, 16, 6, 6]: blocks of 16 channels, border of 1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 1, 1, 0) pad(3, 1, 1, 0)
+  packs w1 f32[32, 16, 3, 3]: split(0, 0x16) reorder(0,3,4,2,1)
+  makes r1 f32[1, 32, 6, 6]: blocks of 16 channels, border of 0+1 x 0+1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 0, 1, 0) pad(3, 0, 1, 0)
+    conversion into row-major: 'sums' computes on the host
+group y (Conv)
+  reads r1 f32[1, 32, 6, 6]: blocks of 16 channels, border of 0+1 x 0+1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 0, 1, 0) pad(3, 0, 1, 0)
+  packs w2 f32[20, 32, 3, 3]: split(1, 0x16) pad(0, 0, 12, 0) split(0, 0x16) reorder(0,2,4,5,3,1)
+  makes y f32[1, 20, 5, 5]: blocks of 16 channels = pad(1, 0, 12) split(1, 0x16) reorder(0,1,3,4,2)
+    conversion into row-major: graph outputs are row-major
+group sums (CumSum) on the host
+  reads r1 f32[1, 32, 6, 6]: row-major
+  reads axis i64[]: row-major
+  makes sums f32[1, 32, 6, 6]: row-major
+)");
+}
+
+TEST(Layouts, WhatIsKnownOfAConversionIsTold) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {1, 16, 6, 6});
+  b.output(b.op("Conv", {"x", b.constant("w", random_tensor({32, 16, 3, 3}, 1))}, {}, "y"));
+  const std::string text = layouts(b.build(), {{{2, ""}, "takes 0.1 ms"}});
+  EXPECT_NE(text.find("graph outputs are row-major; kept: takes 0.1 ms\n"), std::string::npos) << text;
+}
+
+TEST(ImageLayout, IsFoundInWhatItMade) {
+  for (const Shape& shape : {Shape{1, 20, 7}, Shape{2, 16, 5, 6}, Shape{1, 8, 3, 4, 5}}) {
+    for (const int64_t block : {1, 8, 16}) {
+      ImageLayout image{block, {}};
+      EXPECT_EQ(ImageLayout::of(image.make(shape), shape), image);
+      for (size_t i = 2; i < shape.size(); ++i) {
+        image.borders.lo.push_back(static_cast<int64_t>(i) - 2);
+        image.borders.hi.push_back(1);
+      }
+      EXPECT_EQ(ImageLayout::of(image.make(shape), shape), image);
+    }
+  }
+  jit::Layout other;
+  other.reorder({0, 2, 3, 1});
+  EXPECT_FALSE(ImageLayout::of(other, {1, 16, 5, 5}));
+  EXPECT_FALSE(ImageLayout::of({}, {4, 4}));
+}
+
+}  // namespace
+}  // namespace altrt::graph

@@ -1,0 +1,230 @@
+// Every kind of operator in every family of layouts, with random parameters of layouts and loops, against the evaluator
+// bit for bit: by the interpreter and as machine code. ALTRT_TEST_SEED and ALTRT_TEST_CASES vary the cases.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <map>
+
+#include "jit/compile/templates.h"
+#include "tests/jit_compile/operators.h"
+#include "tests/jit_compile/run_case.h"
+
+namespace altrt::jit {
+namespace {
+
+using property::Random;
+
+const std::vector<std::string>& families() {
+  static const std::vector<std::string> names{"blocked", "channels_last", "tiled", "tiled_rows"};
+  return names;
+}
+
+const std::vector<Extent>& shape_of(const Computation& c, int tensor) {
+  return c.tensors[static_cast<size_t>(tensor)].shape;
+}
+const std::vector<Extent>& output_shape(const Computation& c) {
+  return shape_of(c, c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0]);
+}
+
+int64_t random_block(const std::vector<Extent>& shape, Random& random) {
+  return random.chance(20) ? shape[1].bound : random.pick(Ints{2, 3, 4, 5, 8, 16});
+}
+
+/// Tiles that suit the anchor (multiples of a transposed convolution's stride), any extent.
+Ints random_tile(const Computation& c, bool rows_only, Random& random) {
+  Ints tile;
+  const std::vector<Extent>& out = output_shape(c);
+  for (size_t i = 2; i < out.size(); ++i) {
+    const int64_t step = c.anchor.kind == AnchorKind::conv_transpose ? c.anchor.strides[i - 2] : 1;
+    const bool whole = (rows_only && i + 1 == out.size() && out.size() > 3) || random.chance(15);
+    tile.push_back(whole ? 0 : step * random.in(1, std::max<int64_t>(2, out[i].bound / step)));
+  }
+  return tile;
+}
+
+Layouts random_layouts(const Computation& c, const std::string& family, Random& random) {
+  const std::vector<Extent>&in = shape_of(c, c.anchor.data), &out = output_shape(c);
+  const bool is_tiled = family.starts_with("tiled");
+  const Ints tile = is_tiled ? random_tile(c, family == "tiled_rows", random) : Ints();
+  const Borders borders = read_borders(c, tile);
+  const std::vector<Layout> data{blocked(in, random_block(in, random), borders),
+                                 channels_last(in, borders, random.pick(Ints{0, 0, 3, 16}))};
+  Layout input = random.pick(data), output;
+  if (is_tiled) {
+    output = tiled(out, tile, random.chance(20) ? 0 : random_block(out, random));
+    if (random.chance(75)) input = unfolded(c, tile, random.chance(20) ? 0 : random_block(in, random));
+  } else if (family == "blocked") {
+    output = blocked(out, std::max<int64_t>(2, random_block(out, random)));
+  } else {
+    output = channels_last(out, {}, random.pick(Ints{0, 0, 5, 16}));
+  }
+  return anchor_layouts(c, input, output);
+}
+
+ConvParameters random_conv(Random& random) {
+  ConvParameters p;
+  p.height = random.in(1, 3);
+  p.width = random.in(1, 5);
+  p.blocks = random.chance(60) ? 1 : random.in(2, 3);
+  p.unroll = random.in(1, 5);
+  p.taps_inside = random.chance(30);
+  p.rows_first = random.chance(50);
+  p.tiles_first = random.chance(40);
+  p.columns = random.chance(40) ? 0 : random.pick(Ints{3, 4, 8, 16});
+  p.unroll_taps = random.chance(25);
+  p.cache_channels = random.chance(70) ? 0 : random.in(1, 3);
+  p.cache_rows = random.chance(70) ? 0 : random.in(1, 3);
+  p.chunk = random.chance(70) ? 0 : random.in(1, 6);
+  p.parallel = random.chance(60) ? 0 : random.in(1, 4);
+  return p;
+}
+
+WindowParameters random_window(Random& random) {
+  WindowParameters p;
+  p.width = random.in(1, 5);
+  p.unroll_taps = random.chance(50);
+  p.columns = random.chance(40) ? 0 : random.pick(Ints{3, 4, 8, 16});
+  p.height = random.in(1, 3);
+  p.rows_first = random.chance(50);
+  return p;
+}
+
+/// Weights packed for the loops, plain, or in blocks that have nothing to do with them.
+Layout random_weights(const Computation& c, const Layout& packed, Random& random) {
+  if (random.chance(50)) return packed;
+  if (random.chance(50)) return plain_weights(c);
+  return conv_weights(c, random.pick(Ints{2, 4, 8, 16}), random.pick(Ints{0, 2, 3, 8}));
+}
+
+/// Layouts of weights and schedule: the defaults, or by random parameters.
+Schedule random_schedule(const Computation& c, bool defaults, const Target& target, Random& random, Layouts& layouts) {
+  if (defaults) {
+    layouts = default_layouts(c, target, layouts);
+    return default_schedule(c, layouts, target);
+  }
+  Schedule schedule = default_schedule(c, layouts, target);
+  const bool has_weights = c.anchor.weights >= 0;
+  const std::string weights = has_weights ? c.tensors[static_cast<size_t>(c.anchor.weights)].name : "";
+  if (!is_dense_conv(c)) {
+    const WindowParameters p = random_window(random);
+    if (has_weights) layouts[weights] = random_weights(c, packed_weights(c, layouts, p), random);
+    schedule[c.stages[static_cast<size_t>(c.anchor.stage)].name] = schedule_window(c, layouts, p);
+    return schedule;
+  }
+  const ConvParameters p = random_conv(random);
+  if (has_weights) layouts[weights] = random_weights(c, packed_weights(c, layouts, p), random);
+  for (const int number : anchor_stages(c)) {
+    const Stage& stage = c.stages[static_cast<size_t>(number)];
+    if (!stage.reduce.empty()) schedule[stage.name] = schedule_conv(c, stage, layouts, p);
+  }
+  return schedule;
+}
+
+class Templates : public testing::TestWithParam<std::string> {};
+
+TEST_P(Templates, GiveTheEvaluatorsBitsInEveryFamily) {
+  const std::string& kind = GetParam();
+  const uint64_t first = property::test_seed(1);
+  const int count = property::test_cases(24);
+  const std::vector<Target> targets{host_target(), named_target("avx2")};
+  std::map<std::string, int> refused;
+  int run = 0;
+  for (const std::string& family : families()) {
+    for (uint64_t seed = first; seed < first + static_cast<uint64_t>(count); ++seed) {
+      Random random(seed * 64 + (&family - families().data()));
+      const Computation c = make_operator(kind, random);
+      Layouts layouts = random_layouts(c, family, random);
+      const Target& target = targets[seed % targets.size()];
+      ASSERT_TRUE(has_image_template(c, layouts)) << family;
+      const std::string what = kind + ", " + family + ", seed " + std::to_string(seed);
+      property::Case made;
+      try {
+        const Schedule schedule = random_schedule(c, seed % 3 == 0, target, random, layouts);
+        made = lowered_case(kind, c, layouts, schedule, seed);
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::invalid_argument) << what << ": " << e.what();
+        EXPECT_NE(seed % 3, 0U) << "a default is refused: " << what << ": " << e.what();
+        ++refused[e.what()];
+        continue;
+      }
+      ++run;
+      EXPECT_EQ(property::check(made, property::run_interpreter), "") << what << "\n" << property::to_string(made);
+      if (seed % 2 == 0) {
+        const std::string difference = run_machine_code(made, target);
+        EXPECT_TRUE(difference.empty() || difference == "too large") << what << ": " << difference << "\n"
+                                                                     << property::to_string(made);
+      }
+    }
+  }
+  std::printf("%s: %d run\n", kind.c_str(), run);
+  for (const auto& [reason, times] : refused) std::printf("  refused %d: %s\n", times, reason.c_str());
+  EXPECT_GE(run * 10, count * static_cast<int>(families().size()) * 8);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Templates, testing::ValuesIn(operator_kinds()),
+                         [](const auto& info) { return info.param; });
+
+// --- matrix products ---
+
+Layouts random_matmul_layouts(const Computation& c, Random& random) {
+  const Stage& stage = c.stages[static_cast<size_t>(c.anchor.stage)];
+  const TensorDecl &a = c.tensors[static_cast<size_t>(c.anchor.data)],
+                   &b = c.tensors[static_cast<size_t>(c.anchor.weights)],
+                   &out = c.tensors[static_cast<size_t>(stage.outputs[0])];
+  Layouts layouts;
+  const int64_t m = random.in(2, 7), n = random.pick(Ints{3, 4, 8, 16}), k = random.pick(Ints{3, 4, 8});
+  const bool constant = b.role == Role::constant;
+  if (random.chance(60)) layouts[out.name] = tiled_matrix(out.shape, m, n);
+  if (random.chance(20)) layouts[out.name] = tiled_matrix(out.shape, 0, n);
+  if (random.chance(60)) layouts[a.name] = tiled_matrix(a.shape, m, k);
+  if (random.chance(60)) layouts[b.name] = tiled_matrix(b.shape, k, n, constant ? std::optional(0.0) : std::nullopt);
+  if (random.chance(20)) layouts[out.name] = padded_rows(out.shape, random.in(1, 9));
+  return layouts;
+}
+
+TEST(MatmulTemplate, GivesTheEvaluatorsBitsInEveryLayout) {
+  const int count = property::test_cases(150);
+  const uint64_t first = property::test_seed(1);
+  const std::vector<Target> targets{host_target(), named_target("avx2")};
+  int run = 0;
+  for (uint64_t seed = first; seed < first + static_cast<uint64_t>(count); ++seed) {
+    Random random(seed * 64 + 63);
+    const int64_t m = random.in(1, 17), k = random.in(2, 19), n = random.in(1, 37), batch = random.in(2, 3);
+    const bool batched = random.chance(50), constant = random.chance(50), shared = random.chance(40);
+    const Computation c = matmul(batched ? Shape{batch, m, k} : Shape{m, k},
+                                 batched && !shared ? Shape{batch, k, n} : Shape{k, n}, constant, random.chance(50));
+    Layouts layouts = random_matmul_layouts(c, random);
+    const std::string what = "matmul, seed " + std::to_string(seed);
+    ASSERT_TRUE(has_matmul_template(c, layouts)) << what;
+    const Target& target = targets[seed % targets.size()];
+    const bool defaults = seed % 3 == 0;
+    MatmulParameters p;
+    p.rows = random.in(1, 6);
+    p.columns = random.pick(Ints{4, 8, 16, 24});
+    p.unroll = random.in(1, 5);
+    p.rows_first = random.chance(50);
+    p.blocks = random.in(1, 3);
+    p.cache_rows = random.chance(60) ? 0 : random.in(1, 3);
+    p.cache_columns = random.chance(60) ? 0 : random.in(1, 3);
+    p.chunk = random.chance(60) ? 0 : random.in(1, 8);
+    try {
+      if (defaults || random.chance(40)) layouts = default_layouts(c, target, layouts);
+      Schedule schedule = default_schedule(c, layouts, target);
+      if (!defaults) schedule[c.stages[static_cast<size_t>(c.anchor.stage)].name] = schedule_matmul(c, layouts, p);
+      const property::Case made = lowered_case("matmul", c, layouts, schedule, seed);
+      ++run;
+      EXPECT_EQ(property::check(made, property::run_interpreter), "") << what << "\n" << property::to_string(made);
+      const std::string difference = seed % 2 == 0 ? run_machine_code(made, target) : "";
+      EXPECT_TRUE(difference.empty() || difference == "too large") << what << ": " << difference << "\n"
+                                                                   << property::to_string(made);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::invalid_argument) << what << ": " << e.what();
+      EXPECT_FALSE(defaults) << what << ": " << e.what();
+      std::printf("refused, seed %d: %s\n", static_cast<int>(seed), e.what());
+    }
+  }
+  EXPECT_GE(run * 10, count * 9);
+}
+
+}  // namespace
+}  // namespace altrt::jit

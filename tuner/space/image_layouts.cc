@@ -1,0 +1,171 @@
+// Layouts of convolutions and pools by ALT's template (alt.md 5): output [N, H/h, W/w, C/o, h, w, o], input as it is or
+// unfolded to [N, H/h, W/w, C/i, B, B, i]. Tiles as large as the image and blocks as large as the channels are among
+// them: [N, C/o, H, W, o] and channels last.
+#include <algorithm>
+
+#include "tuner/space/kinds.h"
+
+namespace altrt::tuner {
+namespace {
+
+using jit::Layout;
+using jit::Layouts;
+
+class ImageLayouts final : public LayoutSpace {
+ public:
+  ImageLayouts(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
+               const SpaceOptions& options)
+      : LayoutSpace(c, initial, target, options),
+        output_(same(c, c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0])),
+        data_(same(c, c.anchor.data)) {
+    if (output_ < 0 || changed().tensors[static_cast<size_t>(output_)].role != jit::Role::output) return;
+    add_knob("output_block", blocks(output_), block_of(output_));
+    const bool has_data = data_ >= 0 && changed().tensors[static_cast<size_t>(data_)].role == jit::Role::input;
+    if (has_data && !shares_channels()) add_knob("input_block", blocks(data_), block_of(data_));
+    if (!jit::is_direct(initial.algorithm)) return;  // transforms have tiles of their own
+    const std::vector<jit::Extent>& out = shape(output_);
+    if (out.size() >= 4) add_tiles("height_tile", out[out.size() - 2].bound);
+    add_tiles("width_tile", out.back().bound);
+    if (!has_data) return;
+    add_knob("unfold", {0, 1}, 0);
+    add_knob("pad", {0, 1, 2}, 0);
+  }
+
+  bool plausible(const Point& point) const override {
+    const bool tiled = is_tiled(point);
+    if (value(point, "unfold", 0) != 0 && !tiled) return false;
+    return !(value(point, "unfold", 0) != 0 && value(point, "pad", 0) != 0);
+  }
+
+  std::vector<Point> seeds() const override {
+    std::vector<Point> points;
+    const int64_t channels = shape(output_)[1].bound;
+    for (const Values& values :
+         {Values{{"output_block", channels}, {"input_block", shape(data_ < 0 ? output_ : data_)[1].bound}},
+          Values{{"output_block", 32}}, Values{{"output_block", 8}}, Values{{"pad", 1}},
+          Values{{"height_tile", 7}, {"width_tile", 14}, {"unfold", 1}}, Values{{"height_tile", 4}}}) {
+      const Point point = nearest(values);
+      if (point != start() && plausible(point)) points.push_back(point);
+    }
+    return points;
+  }
+
+ private:
+  /// A tensor of the group in what the algorithm has made of it.
+  int same(const jit::Computation& c, int tensor) const {
+    return tensor < 0 ? -1 : changed().find_tensor(c.tensors[static_cast<size_t>(tensor)].name);
+  }
+  const Layout& now(int tensor) const { return jit::layout_of(changed(), tensor, initial().layouts); }
+  const std::vector<jit::Extent>& shape(int tensor) const {
+    return changed().tensors[static_cast<size_t>(tensor)].shape;
+  }
+  // Depthwise convolutions and pools read the channels that they write.
+  bool shares_channels() const {
+    const jit::Anchor& anchor = changed().anchor;
+    return anchor.kind == jit::AnchorKind::pool || jit::is_depthwise(changed());
+  }
+
+  // All channels count as a block: channels last.
+  int64_t block_of(int tensor) const {
+    const int64_t block = jit::channel_block(now(tensor));
+    return block > 1 ? block : shape(tensor)[1].bound;
+  }
+
+  std::vector<int64_t> blocks(int tensor) const {
+    const int64_t channels = shape(tensor)[1].bound, group = channels / std::max<int64_t>(1, changed().anchor.groups);
+    const bool grouped = changed().anchor.groups > 1 && !shares_channels();
+    std::vector<int64_t> values{channels};
+    for (const int64_t block : {4, 8, 16, 32, 64}) {
+      if (block < channels && (!grouped || group % block == 0 || block % group == 0)) values.push_back(block);
+    }
+    return values;
+  }
+
+  // An uncut dimension is one tile.
+  void add_tiles(const std::string& name, int64_t extent) {
+    std::vector<int64_t> tiles{extent};
+    for (const int64_t tile : {2, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 56}) {
+      if (tile < extent) tiles.push_back(tile);
+    }
+    add_knob(name, tiles, extent);
+  }
+
+  /// By spatial dimension; 0 = uncut.
+  std::vector<int64_t> tile(const Point& point) const {
+    const std::vector<jit::Extent>& out = shape(output_);
+    std::vector<int64_t> tile(out.size() - 2, 0);
+    const auto set = [&](size_t from_end, const char* name) {
+      const int64_t extent = out[out.size() - from_end].bound, chosen = value(point, name, extent);
+      if (chosen < extent) tile[tile.size() - from_end] = chosen;
+    };
+    if (tile.size() >= 2) set(2, "height_tile");
+    set(1, "width_tile");
+    return tile;
+  }
+
+  bool is_tiled(const Point& point) const {
+    const std::vector<int64_t> tile = this->tile(point);
+    return std::any_of(tile.begin(), tile.end(), [](int64_t t) { return t > 0; });
+  }
+
+  bool is_at_start(const Point& point, const std::string& name) const {
+    return !has(name) || value(point, name) == value(start(), name);
+  }
+
+  Layout output_layout(const Point& point) const {
+    const int64_t channels = shape(output_)[1].bound, block = value(point, "output_block");
+    if (is_tiled(point)) return jit::tiled(shape(output_), tile(point), block < channels ? block : 0);
+    if (is_at_start(point, "output_block")) return now(output_);
+    // What readers want round it stays.
+    const jit::Borders borders = jit::borders_of(now(output_), shape(output_));
+    return block < channels ? jit::blocked(shape(output_), block, borders)
+                            : jit::channels_last(shape(output_), borders);
+  }
+
+  Layout input_layout(const Point& point) const {
+    const int64_t channels = shape(data_)[1].bound;
+    const int64_t block = value(point, has("input_block") ? "input_block" : "output_block");
+    const std::vector<int64_t> cut = tile(point);
+    if (value(point, "unfold", 0) != 0) return jit::unfolded(changed(), cut, block < channels ? block : 0);
+    const bool same_block = is_at_start(point, "input_block") && (has("input_block") || block == block_of(data_));
+    const int64_t pad = value(point, "pad", 0);
+    if (same_block && pad == 0 && !is_tiled(point)) return now(data_);
+    jit::Borders borders = jit::is_direct(initial().algorithm) ? jit::read_borders(changed(), cut)
+                                                               : jit::borders_of(now(data_), shape(data_));
+    // One more column, or one more line of the cache: rows that lie a power of two apart share few sets.
+    if (pad > 0) {
+      borders.lo.resize(shape(data_).size() - 2, 0);
+      borders.hi.resize(shape(data_).size() - 2, 0);
+      borders.hi.back() += pad;
+    }
+    return block < channels ? jit::blocked(shape(data_), block, borders) : jit::channels_last(shape(data_), borders);
+  }
+
+  Layouts layouts(const Point& point) const override {
+    Layouts layouts = initial().layouts;
+    if (!has("output_block")) return layouts;
+    const Layout output = output_layout(point);
+    const auto name = [&](int tensor) { return changed().tensors[static_cast<size_t>(tensor)].name; };
+    const bool has_data = data_ >= 0 && changed().tensors[static_cast<size_t>(data_)].role == jit::Role::input;
+    if (has_data) layouts[name(data_)] = input_layout(point);
+    // What is read point by point beside the output (a residual) follows it.
+    for (size_t t = 0; t < changed().tensors.size(); ++t) {
+      const auto tensor = static_cast<int>(t);
+      const bool beside =
+          changed().tensors[t].role == jit::Role::input && tensor != data_ && shape(tensor) == shape(output_);
+      if (tensor == output_ || beside) layouts[name(tensor)] = output == now(output_) ? now(tensor) : output;
+    }
+    return layouts;
+  }
+
+  const int output_, data_;
+};
+
+}  // namespace
+
+std::unique_ptr<LayoutSpace> image_layouts(const jit::Computation& c, const jit::GroupDecision& initial,
+                                           const jit::Target& target, const SpaceOptions& options) {
+  return std::make_unique<ImageLayouts>(c, initial, target, options);
+}
+
+}  // namespace altrt::tuner
