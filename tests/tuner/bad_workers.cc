@@ -71,6 +71,7 @@ const std::vector<std::string>& bad_kinds() {
 
 BadWorkers::BadWorkers(const base::Team& team, const jit::Target& target, std::vector<std::string> kinds, int each)
     : Workers(ALTRT_WORKER_FILE, team, target), kinds_(std::move(kinds)), each_(each) {
+  if (std::find(kinds_.begin(), kinds_.end(), "bomb") != kinds_.end()) bomb_ = compile_bomb();
   runner().start();
 }
 
@@ -92,10 +93,7 @@ std::vector<uint8_t> BadWorkers::emit(const jit::Emitter& real, std::span<const 
     }
   }
   if (kind.empty()) return real(bitcode, target);
-  if (kind == "bomb") {
-    static const std::vector<uint8_t> bomb = compile_bomb();
-    return real(bomb, target);
-  }
+  if (kind == "bomb") return real(bomb_, target);
   const std::string entry = entry_of(real(bitcode, target));
   std::vector<uint8_t> bad = object_of(kind);
   const std::string place = kEntry;

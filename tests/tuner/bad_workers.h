@@ -33,6 +33,7 @@ class BadWorkers final : public Workers {
 
   const std::vector<std::string> kinds_;
   const int each_;
+  std::vector<uint8_t> bomb_;
   mutable std::mutex mutex_;
   int candidates_ = 0;
   size_t next_ = 0;

@@ -26,7 +26,7 @@ class Workers {
   virtual ~Workers() = default;
 
   /// For the team's thread of this number; must not outlive this. Empty where they are lost. CandidateDied where
-  /// compiling ended the process or took longer than a second.
+  /// compiling ended the process or took close to a second.
   virtual jit::Emitter emitter(int thread);
   WorkerProcess& runner() { return runner_; }
   Regions& regions() { return regions_; }
