@@ -180,7 +180,7 @@ TEST_P(BadCandidates, AreEndedAndNeverChosen) {
   EXPECT_EQ(found, workers->count());
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   // Each is ended within a second; the rest is for a machine that others keep busy.
-  EXPECT_LT(longest_s, 2);
+  EXPECT_LT(longest_s, 5);
 #endif
   EXPECT_GT(measured, 0) << "good candidates go on being measured";
   std::printf("%-7s %3d of %3d ended, the longest took %.2f s, %d good ones measured\n", GetParam().c_str(), found,
@@ -203,7 +203,7 @@ TEST_F(WorkerTest, TuningAmongBadCandidatesKeepsItsBudget) {
     if (!trial.reason.empty()) ++failed[trial.reason];
   };
   const TuneResult result = tune(tuning);
-  EXPECT_LE(result.seconds, 9.0);
+  EXPECT_LE(result.seconds, 12.0) << "a second beyond the budget, and more where others keep the machine busy";
   EXPECT_GT(workers->count(), 0);
   EXPECT_FALSE(failed.empty());
   EXPECT_GT(result.trials, workers->count());
