@@ -3,7 +3,7 @@
 # usage: sh tests/run.sh [--sanitize] [--tidy] [--long]
 #   --sanitize   also under AddressSanitizer with UBSan, and under ThreadSanitizer (build folders of their own)
 #   --tidy       also clang-tidy over all sources
-#   --long       more random cases in the property tests
+#   --long       more random cases in the property tests, a hundred of each bad candidate
 set -eu
 cd "$(dirname "$0")/.."
 

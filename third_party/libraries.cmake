@@ -47,8 +47,8 @@ function(altrt_llvm_library name)
   target_compile_definitions(${name} INTERFACE ${definitions})
   target_link_libraries(${name} INTERFACE ${libraries})
 endfunction()
-altrt_llvm_library(altrt_llvm core analysis scalaropts target codegen jitlink object mc mcparser mcdisassembler support
-                   x86codegen x86asmparser x86desc x86disassembler x86info)
+altrt_llvm_library(altrt_llvm core bitreader bitwriter analysis scalaropts target codegen jitlink object mc mcparser mcdisassembler
+                   support x86codegen x86asmparser x86desc x86disassembler x86info)
 altrt_llvm_library(altrt_llvm_aarch64 aarch64codegen aarch64asmparser aarch64desc aarch64disassembler aarch64info)
 
 # Debian's dnnl-config.cmake insists on OpenCL's headers, which the plug-in does not need: look for the library itself.

@@ -77,14 +77,12 @@ std::vector<graph::Alternatives> Finish::points() const {
 
 // The decision as code, once it has passed the gate; null if it does not.
 std::shared_ptr<const Candidate> Finish::make(size_t task, const jit::GroupDecision& decision) {
-  const jit::Computation& c = *tasks_[task].computation;
   for (const Candidate* known : {&states_[task].best(), &states_[task].initial}) {
     if (known->decision == decision) return std::make_shared<const Candidate>(*known);
   }
-  Candidate candidate = load(decision, jit::compile(c, decision, request_.target, "altrt_p" + std::to_string(made_++)),
-                             request_.device.get());
-  const std::string fault = measurer_(task).check(candidate, over_);
-  if (fault.empty()) return std::make_shared<const Candidate>(std::move(candidate));
+  std::string fault;
+  std::optional<Candidate> candidate = measurer_(task).make(decision, over_, fault);
+  if (candidate) return std::make_shared<const Candidate>(std::move(*candidate));
   base::log(base::LogLevel::info, "tuning: placement of conversions: group '" + tasks_[task].name + "': " + fault);
   return nullptr;
 }

@@ -51,7 +51,6 @@ class Finish {
   PlanRunner* const before_;
   const double packing_s_;
   const Selection initial_;
-  int made_ = 0;  // candidates
 };
 
 }  // namespace altrt::tuner

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <utility>
 
 #include <altrt/error.h>
 
@@ -222,7 +223,7 @@ class Tuning {
     if (!state.measurer) {
       state.measurer = std::make_unique<Measurer>(
           task, state.initial, prefix(number),
-          MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed_of(task)});
+          MeasurerOptions{request_.target, request_.team, request_.device, cold_weights_, seed_of(task), workers()});
     }
     return *state.measurer;
   }
@@ -247,13 +248,30 @@ class Tuning {
         state.search->suggest(decision);
       }
     }
-    const auto record = request_.records.find(task.key);
-    if (record == request_.records.end()) return;
+    begin_from_records(task, *state.search);
+  }
+
+  void begin_from_records(const Task& task, TaskSearch& search) const {
+    const auto named = [&](const std::string& text) {
+      return jit::with_names(jit::parse_decision(text), *task.computation);
+    };
     try {
-      state.search->suggest(jit::with_names(jit::parse_decision(record->second.decision), *task.computation));
+      for (const TrialReport& trial : request_.earlier) {
+        if (trial.task == task.key) search.recall(named(trial.decision), trial.ms);
+      }
+      const auto record = request_.records.find(task.key);
+      if (record != request_.records.end()) search.suggest(named(record->second.decision));
     } catch (const Error& error) {
       base::log(base::LogLevel::warning, "record of group '" + task.name + "': " + error.what());
     }
+  }
+
+  // Null where candidates are compiled and run in this process.
+  std::shared_ptr<Workers> workers() {
+    if (!std::exchange(asked_for_workers_, true) && request_.options.isolate && !request_.device) {
+      workers_ = request_.workers ? request_.workers : Workers::start(request_.team, request_.target);
+    }
+    return workers_;
   }
 
   // One batch of trials for one task.
@@ -383,11 +401,12 @@ class Tuning {
   Limits limits_;
   Ranker ranker_;
   const std::vector<Task> tasks_;
+  std::shared_ptr<Workers> workers_;
   std::vector<TaskState> states_;
   std::unique_ptr<PlanRunner> before_;  // the plan that would be used without tuning; null if it can't be run
   TuneResult result_;
   double packing_s_ = 0;
-  bool cold_weights_ = false;
+  bool cold_weights_ = false, asked_for_workers_ = false;
   int current_ = -1;
   std::string phase_ = "compile";
 };

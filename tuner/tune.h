@@ -20,6 +20,8 @@
 
 namespace altrt::tuner {
 
+class Workers;
+
 /// The best decision known of a task, without names (jit::canonical), so that it fits every group of the task.
 struct TaskRecord {
   std::string decision;  // jit::to_string of the canonical decision
@@ -58,6 +60,8 @@ struct TuneRequest {
   std::shared_ptr<jit::Device> device = {};             // what `target` is the target of; null = this CPU
   std::shared_ptr<plan::Conversions> conversions = {};  // of the device
   std::function<void(const TrialReport&)> on_trial = {};  // called in the thread that tunes; may be empty
+  std::vector<TrialReport> earlier = {};                  // of a tuning that was killed: they are not made again
+  std::shared_ptr<Workers> workers = {};                  // null = the tuning's own, see TuningOptions::isolate
 };
 
 struct TaskReport {

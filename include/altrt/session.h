@@ -63,6 +63,10 @@ struct TuningOptions {
   /// Who proposes layouts: "ppo", "evolutionary", "random"; "" = the one that does best. PPO needs the plug-in
   /// libaltrt_tuner.so beside the library; without it, after one line in the log, the search is evolutionary.
   std::string proposer;
+  /// Compiles and runs candidates in processes of their own (altrt-worker, beside the library): one that loops,
+  /// crashes, eats memory or takes for ever to compile is ended within about a second and not tried again. Where they
+  /// can't be started, and on a device, candidates run in this process, with one warning on the CPU.
+  bool isolate = true;
   /// Called at least once a second from the thread that constructs the session, in the library's floating-point
   /// environment (round to nearest, no flushing); false stops within 200 ms and keeps what was found.
   std::function<bool(const TuningProgress&)> progress;

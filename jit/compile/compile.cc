@@ -56,7 +56,7 @@ int64_t kernel_flops(const Computation& c, const std::vector<int>& arguments) {
 }  // namespace
 
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
-                      const std::string& symbol_prefix, MathMode math) {
+                      const std::string& symbol_prefix, MathMode math, const Emitter& emitter) {
   if (decision.provider != "own") return provide(c, decision, symbol_prefix);
   Lowered lowered = lower_group(c, decision, math);
   CompiledGroup group;
@@ -68,7 +68,7 @@ CompiledGroup compile(const Computation& c, const GroupDecision& decision, const
     LoweredKernel& kernel = lowered.kernels[i];
     kernel.nest.name = symbol_prefix + "_" + std::to_string(i);
     CompiledKernel compiled;
-    compiled.object = target.is_gpu() ? gpu::compile(kernel.nest, target) : cpu::compile(kernel.nest, target);
+    compiled.object = target.is_gpu() ? gpu::compile(kernel.nest, target) : cpu::compile(kernel.nest, target, emitter);
     compiled.arguments = kernel.arguments;
     compiled.tasks = kernel.nest.tasks();
     for (const ParallelLoop& loop : kernel.nest.parallel) {

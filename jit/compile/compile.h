@@ -33,9 +33,10 @@ struct CompiledGroup {
 
 /// algorithm -> lower -> code size check -> machine code. `symbol_prefix` makes the kernels' names unique within a
 /// plan. Error(invalid_argument | unsupported) with group, stage and reason if the decision can't be applied.
-/// MathMode::surrogate makes code for the tuner's gate only.
+/// MathMode::surrogate makes code for the tuner's gate only. `emitter`: see cpu::compile().
 CompiledGroup compile(const Computation& c, const GroupDecision& decision, const Target& target,
-                      const std::string& symbol_prefix, MathMode math = MathMode::expanded);
+                      const std::string& symbol_prefix, MathMode math = MathMode::expanded,
+                      const Emitter& emitter = {});
 
 /// CompiledGroup::computation of a decision of provider "own", without code. Errors as compile's.
 Computation compiled_computation(const Computation& c, const GroupDecision& decision);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,15 @@ namespace altrt::jit::cpu {
 /// unrolling), Error(internal) if LLVM's verifier refuses the module or, with ALTRT_VERIFY=1, the audit finds something
 /// in the object (at log level debug each audit leaves a line).
 /// An argument that the kernel writes must overlap no other argument.
-KernelObject compile(const Nest& nest, const Target& target);
+/// `emitter` does LLVM's passes and code generation in place of emit(); the object is looked at here all the same.
+KernelObject compile(const Nest& nest, const Target& target, const Emitter& emitter = {});
+/// An Emitter for this process, which gives the bytes that compile() alone would. Error(invalid_argument) for what is
+/// no bitcode.
+std::vector<uint8_t> emit(std::span<const uint8_t> bitcode, const Target& target);
+/// For a process whose only purpose is emit(): `handler` hears of errors after which LLVM can't go on, and must not
+/// return.
+void on_fatal_error(void (*handler)(const char* reason, bool out_of_memory));
+
 /// Textual IR before and after the pass pipeline, and assembly, for `altrt inspect`.
 std::string llvm_ir(const Nest& nest, const Target& target);
 std::string assembly(const Nest& nest, const Target& target);

@@ -74,23 +74,36 @@ void expect_clean(const KernelObject& kernel, const Target& target) {
 
 }  // namespace
 
-KernelObject make_object(llvm::Module& module, llvm::TargetMachine& machine, const Nest& nest) {
-  optimize(module, machine);
-  const llvm::SmallVector<char, 0> bytes = emit(module, machine, true);
+namespace {
+
+KernelObject object_of(std::vector<uint8_t> bytes, const Nest& nest) {
   KernelObject kernel;
   kernel.name = nest.name;
   kernel.entry = entry_name(nest);
-  kernel.bytes.assign(bytes.begin(), bytes.end());
+  kernel.bytes = std::move(bytes);
   kernel.workspace_bytes = nest.workspace_bytes();
   read_back(&kernel);
   return kernel;
 }
 
-KernelObject compile(const Nest& nest, const Target& target) {
+std::vector<uint8_t> object_bytes(llvm::Module& module, llvm::TargetMachine& machine) {
+  optimize(module, machine);
+  const llvm::SmallVector<char, 0> bytes = emit(module, machine, true);
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+KernelObject make_object(llvm::Module& module, llvm::TargetMachine& machine, const Nest& nest) {
+  return object_of(object_bytes(module, machine), nest);
+}
+
+KernelObject compile(const Nest& nest, const Target& target, const Emitter& emitter) {
   llvm::LLVMContext context;
   const std::unique_ptr<llvm::TargetMachine> machine = make_target_machine(target);
   const std::unique_ptr<llvm::Module> module = generate(nest, target, *machine, context);
-  KernelObject kernel = make_object(*module, *machine, nest);
+  KernelObject kernel =
+      emitter ? object_of(emitter(to_bitcode(*module), target), nest) : make_object(*module, *machine, nest);
   if (base::verify_stages()) expect_clean(kernel, target);
   return kernel;
 }

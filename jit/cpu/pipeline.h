@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "jit/kernel/kernel.h"
 #include "jit/loop/nest.h"
@@ -33,5 +34,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine);
 llvm::SmallVector<char, 0> emit(llvm::Module& module, llvm::TargetMachine& machine, bool object);
 /// Passes and emission of a generated module, and what is read back from the object.
 KernelObject make_object(llvm::Module& module, llvm::TargetMachine& machine, const Nest& nest);
+/// The module as bytes, order of uses included: code made of them is the code made of the module.
+std::vector<uint8_t> to_bitcode(const llvm::Module& module);
 
 }  // namespace altrt::jit::cpu

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,10 @@ struct KernelObject {
   int64_t code_bytes = 0;
   int threads = 0;  // of a block; 0 = code for a CPU
 };
+
+/// LLVM's part in making an object for a CPU: bitcode in, the object's bytes out. Another process may do it. Throws
+/// Error.
+using Emitter = std::function<std::vector<uint8_t>(std::span<const uint8_t> bitcode, const Target& target)>;
 
 /// Code in executable memory; unmapped when the last reference goes. Thread-safe to call.
 class LoadedKernel {

@@ -205,6 +205,17 @@ Team::~Team() {
   }
 }
 
+int64_t Team::spin_us() const { return shared_->spin_us; }
+
+void Team::settle() const {
+  if (getpid() != owner_) return;
+  const auto asleep = [&] { return shared_->sleepers.load(std::memory_order_acquire) >= threads_ - 1; };
+  // A sleeper that missed the last loops is awake no longer than one that took part.
+  const timespec piece{0, 20'000};
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(2 * shared_->spin_us + 1000);
+  while (!asleep() && std::chrono::steady_clock::now() < end) nanosleep(&piece, nullptr);
+}
+
 void Team::run(int64_t tasks, int64_t grain, TeamFunction function) { Lease(*this).run(tasks, grain, function); }
 
 void Team::run_together(int64_t tasks, int64_t grain, TeamFunction function) {

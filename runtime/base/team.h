@@ -31,6 +31,10 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   int threads() const { return threads_; }
+  int64_t spin_us() const;
+  // Returns when no idle worker spins any more: another process gets the processors to itself. The team must not be in
+  // a loop.
+  void settle() const;
 
   class Lease;
   // One loop under a lease of its own; see Lease::run.

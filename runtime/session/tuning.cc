@@ -41,12 +41,13 @@ tuner::TaskRecords records_of(const SessionCache& cache) {
   return records;
 }
 
-// What a killed tuning did counts as spent, and its best decisions as records.
+// What a killed tuning did counts as spent and is not done again; its best decisions count as records.
 void resume(const std::vector<records::Trial>& trials, tuner::TuneRequest& request) {
   double seconds = 0;
   for (const records::Trial& trial : trials) {
     seconds = std::max(seconds, trial.seconds - request.spent_seconds);
     ++request.spent_trials;
+    request.earlier.push_back({trial.task, trial.decision, trial.ms, trial.reason, trial.seconds});
     if (trial.ms <= 0) continue;
     tuner::TaskRecord& record = request.records[trial.task];
     if (record.decision.empty() || trial.ms < record.ms)

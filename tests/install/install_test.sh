@@ -33,6 +33,13 @@ export PKG_CONFIG_PATH
 c++ -std=c++20 "$source/tests/install/consumer/main.cc" -o "$work/by_pkg_config" $(pkg-config --cflags --libs altrt)
 LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config" "$work/model.onnx"
 
+# The worker came along and is found where the tree is now.
+"$work/moved/bin/altrt" tune "$work/model.onnx" --cache none --budget 4t --verbose > "$work/tune.log" 2>&1
+if grep 'run in this process' "$work/tune.log" || ! grep -q '4 trials' "$work/tune.log"; then
+  echo "altrt-worker was not used, or there was no tuning" >&2
+  exit 1
+fi
+
 # Only namespace altrt (without its inner namespaces) and altrt_ can be seen.
 strange=$(nm -D --defined-only "$library" | c++filt | cut -d' ' -f3- |
   grep -vE '^((typeinfo|typeinfo name|vtable|VTT|guard variable) for )?altrt::[^:]|^altrt_' || true)

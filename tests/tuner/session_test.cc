@@ -2,8 +2,19 @@
 #include <altrt/altrt.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <thread>
+
+#include "../records/folder.h"
 #include "../session/models.h"
 
 namespace altrt {
@@ -55,6 +66,54 @@ TEST(TunedSession, AnswersAgreeInEveryWayToSearch) {
       EXPECT_LT(difference(answers.at("y"), expected.at("y")), 1e-5) << static_cast<int>(search);
     }
   }
+}
+
+/// The workers that a process has started, whoever their parent is by now.
+std::set<std::string> workers_of(pid_t host) {
+  std::set<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream file(entry.path() / "cmdline", std::ios::binary);
+    const std::string line{std::istreambuf_iterator<char>(file), {}};
+    const std::string wanted = std::string("altrt-worker") + '\0' + std::to_string(host) + '\0';
+    if (line == wanted) found.insert(entry.path().filename());
+  }
+  return found;
+}
+
+// Tunes without end and tells how many trials it has made.
+[[noreturn]] void tune_until_killed(const std::string& folder, int reports) {
+  SessionOptions options = tuned_options(1'000'000);
+  options.cache.directory = folder;
+  options.tuning.progress = [&](const TuningProgress& progress) {
+    return write(reports, &progress.trials, sizeof progress.trials) == sizeof progress.trials;
+  };
+  const Session session(conv_net(), options);
+  _exit(1);
+}
+
+TEST(TunedSession, AKilledTuningLosesNoTrialAndLeavesNoWorker) {
+  const TestFolder folder;
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t host = fork();
+  if (host == 0) tune_until_killed(folder.path(), ends[1]);
+  close(ends[1]);
+  int64_t trials = 0, reported = 0;
+  while (trials < 40 && read(ends[0], &reported, sizeof reported) == sizeof reported) trials = reported;
+  EXPECT_FALSE(workers_of(host).empty());
+  kill(host, SIGKILL);
+  ASSERT_EQ(waitpid(host, nullptr, 0), host);
+  while (read(ends[0], &reported, sizeof reported) == sizeof reported) trials = reported;
+  close(ends[0]);
+  ASSERT_GE(trials, 40);
+  for (int i = 0; i < 100 && !workers_of(host).empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_TRUE(workers_of(host).empty());
+  constexpr int64_t kMore = 30;
+  SessionOptions options = tuned_options(trials + kMore);
+  options.cache.directory = folder.path();
+  const Session session(conv_net(), options);
+  EXPECT_LE(session.info().trials, kMore) << "those that were reported are in the log";
+  EXPECT_GT(session.info().trials, 0);
 }
 
 TEST(TunedSession, ProgressIsReported) {

@@ -6,6 +6,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/compile/provide.h"
 #include "jit/layout/permute.h"
 #include "runtime/base/buffer.h"
 #include "runtime/plan/plan.h"
@@ -15,6 +16,8 @@ namespace {
 
 constexpr size_t kSmallBytes = 4096;       // weights that are not worth being evicted
 constexpr int64_t kSharedBytes = 4 << 20;  // less is copied by one thread
+// What kernels whose inputs are constant may take: some time, and more for each byte.
+constexpr double kConstantsMs = 500, kConstantsMsPerByte = 1e-5;
 
 void permute_all(const jit::Permute& permute, const void* from, void* to, base::Team& team) {
   if (permute.bytes_to() < kSharedBytes) return permute.run(from, to, 0, permute.tasks());
@@ -54,6 +57,30 @@ bool padding_is_intact(const Place& place, const void* found_bytes, const void* 
 
 }  // namespace
 
+Candidate load(jit::GroupDecision decision, jit::CompiledGroup group, jit::Device* device) {
+  Candidate candidate;
+  candidate.loaded = jit::load(group, decision, device);
+  candidate.decision = std::move(decision);
+  candidate.group = std::make_shared<const jit::CompiledGroup>(std::move(group));
+  return candidate;
+}
+
+Candidate Bench::candidate(jit::GroupDecision decision, jit::CompiledGroup group) {
+  if (!machine_->is_isolated()) return load(std::move(decision), std::move(group), device());
+  return {std::move(decision), std::make_shared<const jit::CompiledGroup>(std::move(group)), {}};
+}
+
+// What the group reads, packed.
+void Bench::fill(Place& place) const {
+  const jit::Permute permute(place.type, place.shape, {}, place.layout);
+  place.memory->change([&](void* bytes) {
+    permute_all(permute, data_->at(place.tensor).data(), bytes, team_);
+    for (const Place::Stored& one : place.stored) {
+      jit::store_source(one.type, one.shape, one.layout, data_->at(one.tensor).data(), bytes);
+    }
+  });
+}
+
 // Tensor, shape and layout, and those of all that lie in the same memory.
 std::string Bench::key_of(const Bound& bound, int tensor) const {
   const jit::Computation& c = bound.group->computation;
@@ -81,24 +108,27 @@ std::shared_ptr<Place> Bench::place(const Bound& bound, int tensor) {
   made->made_here = decl.role == jit::Role::output || decl.role == jit::Role::intermediate;
   made->constant = decl.role == jit::Role::constant;
   const jit::Permute permute(decl.type, made->shape, {}, layout);
-  made->memory = machine_->allocate(static_cast<size_t>(permute.bytes_to()));
+  made->memory =
+      machine_->allocate(static_cast<size_t>(permute.bytes_to()),
+                         made->made_here ? Contents::made : (made->constant ? Contents::constant : Contents::input));
   if (!made->made_here) {
-    made->memory->change([&](void* bytes) {
-      permute_all(permute, data_->at(decl.name).data(), bytes, team_);
-      for (const int source : bound.stored.sources(tensor)) {
-        const jit::TensorDecl& stored = c.tensors[static_cast<size_t>(source)];
-        jit::store_source(stored.type, shape_of(stored), bound.stored.layout(c, source), data_->at(stored.name).data(),
-                          bytes);
-      }
-    });
+    for (const int source : bound.stored.sources(tensor)) {
+      const jit::TensorDecl& stored = c.tensors[static_cast<size_t>(source)];
+      made->stored.push_back({stored.name, stored.type, shape_of(stored), bound.stored.layout(c, source)});
+    }
+    fill(*made);
     if (!made->constant) made->memory->keep();
   }
   place = std::move(made);
   return place;
 }
 
-Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group,
-                  std::vector<std::shared_ptr<jit::LoadedKernel>> loaded) {
+Bound Bench::bind(const Candidate& candidate) {
+  const bool elsewhere = machine_->is_isolated();
+  return bind(candidate.group, elsewhere ? machine_->load(*candidate.group, candidate.decision) : candidate.loaded);
+}
+
+Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kernels loaded) {
   Bound bound;
   bound.group = group;
   bound.stored = jit::resolve_store_at(group->computation, group->layouts);
@@ -157,7 +187,12 @@ void Bench::poison(Bound& bound) const {
 
 void Bench::run_constants(Bound& bound) {
   base::Team::Lease lease(team_);
-  machine_->run(calls(bound, true), lease, [] { return false; });
+  const std::vector<const Call*> constant = calls(bound, true);
+  if (!constant.empty()) {
+    double bytes = 0;
+    for (const std::shared_ptr<Place>& place : bound.weights) bytes += static_cast<double>(place->memory->size());
+    machine_->run(constant, lease, kConstantsMs + bytes * kConstantsMsPerByte, [] { return false; });
+  }
   for (const std::shared_ptr<Place>& place : bound.weights) place->maker = bound.group.get();
 }
 
@@ -168,8 +203,9 @@ void Bench::restore_constants(Bound& bound) {
   if (!intact) run_constants(bound);
 }
 
-bool Bench::run_until(const Bound& bound, base::Team::Lease& lease, base::FunctionRef<bool()> over) {
-  return machine_->run(calls(bound, false), lease, over);
+std::optional<double> Bench::run_until(const Bound& bound, base::Team::Lease& lease, double limit_ms,
+                                       base::FunctionRef<bool()> over) {
+  return machine_->run(calls(bound, false), lease, limit_ms, over);
 }
 
 double Bench::time(const Bound& bound, bool cold) {
@@ -234,6 +270,16 @@ std::string Bench::damage(const Bound& bound) const {
     if (!intact) return "writes to filled padding";
   }
   return "";
+}
+
+void Bench::repair(Bound& bound) {
+  base::Team::Lease lease(team_);
+  for (const std::shared_ptr<Place>& place : bound.places) {
+    place->maker = nullptr;
+    if (place->constant) fill(*place);
+    if (!place->constant && !place->made_here) place->memory->restore(lease);
+  }
+  std::erase_if(places_, [](const auto& entry) { return !entry.second->memory->intact(); });
 }
 
 void Bench::trim() {

@@ -80,14 +80,6 @@ std::map<std::string, Tensor> evaluate(const jit::Computation& c, const Data& da
 
 }  // namespace
 
-Candidate load(jit::GroupDecision decision, jit::CompiledGroup group, jit::Device* device) {
-  Candidate candidate;
-  candidate.loaded = jit::load(group, decision, device);
-  candidate.decision = std::move(decision);
-  candidate.group = std::make_shared<const jit::CompiledGroup>(std::move(group));
-  return candidate;
-}
-
 jit::GroupDecision naive_decision(const jit::Computation& c, int lanes) {
   jit::GroupDecision naive;
   for (const jit::Stage& stage : c.stages) {
@@ -134,9 +126,11 @@ std::optional<Gate::Results> Gate::run(Bench& bench, Bound& bound, double limit_
   const base::Stopwatch watch;
   {
     base::Team::Lease lease(team_);
-    if (!bench.run_until(bound, lease, [&] { return watch.milliseconds() > limit_ms || stop(); })) return std::nullopt;
+    const std::optional<double> run =
+        bench.run_until(bound, lease, limit_ms, [&] { return watch.milliseconds() > limit_ms || stop(); });
+    if (!run) return std::nullopt;
+    if (ms) *ms = *run;
   }
-  if (ms) *ms = watch.milliseconds();
   Results results;
   for (const int output : c_.with_role(jit::Role::output)) {
     const std::string& name = c_.tensors[static_cast<size_t>(output)].name;
@@ -146,16 +140,18 @@ std::optional<Gate::Results> Gate::run(Bench& bench, Bound& bound, double limit_
 }
 
 // The naive nest as code, in vectors where the compiler can.
-Candidate Gate::naive(bool surrogates) const {
+Candidate Gate::naive(bool surrogates) {
+  Bench& bench = host_bench();
+  const jit::Emitter emitter = bench.machine().emitter(0);
   const jit::MathMode math = surrogates ? jit::MathMode::surrogate : jit::MathMode::expanded;
   try {
     const jit::GroupDecision decision = naive_decision(c_, host_target_.lanes);
-    return load(decision, jit::compile(c_, decision, host_target_, "altrt_naive", math));
+    return bench.candidate(decision, jit::compile(c_, decision, host_target_, "altrt_naive", math, emitter));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_argument && error.code() != ErrorCode::unsupported) throw;
   }
   const jit::GroupDecision decision = naive_decision(c_, 1);
-  return load(decision, jit::compile(c_, decision, host_target_, "altrt_naive", math));
+  return bench.candidate(decision, jit::compile(c_, decision, host_target_, "altrt_naive", math, emitter));
 }
 
 // Null if stopped.
@@ -164,7 +160,7 @@ const Gate::Results* Gate::reference(bool surrogates, const Stop& stop) {
   if (results) return &*results;
   const base::TraceScope trace("tuner: reference");
   const Candidate candidate = naive(surrogates);
-  Bound bound = host_bench().bind(candidate.group, candidate.loaded);
+  Bound bound = host_bench().bind(candidate);
   std::optional<Results> made = run(host_bench(), bound, kNoLimit, stop);
   if (!made) return nullptr;
   check_reference(*made, *bench_.data(), surrogates);
@@ -244,11 +240,12 @@ Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, c
   const std::optional<Results> results = run(bench_, bound, limit_ms, stop, &verdict.ms);
   if (!results) return {stop() ? "stopped" : "too slow"};
   verdict.fault = bench_.damage(bound);
-  if (!verdict.fault.empty()) return verdict;
+  verdict.did_damage = !verdict.fault.empty();
+  if (verdict.did_damage) return verdict;
   // Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
   const double rounding = jit::is_direct(candidate.decision.algorithm) ? 0 : kWinogradRounding;
   verdict.fault = compare(*results, *expected, 0, rounding);
-  if (!verdict.fault.empty() && !exact_) verdict.fault = check_rounded(candidate, *results, rounding, stop);
+  if (!verdict.fault.empty() && !exact_) verdict.fault = check_rounded(candidate, *results, rounding, limit_ms, stop);
   return verdict;
 }
 
@@ -257,7 +254,7 @@ std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
   if (!can_lose_nan(c_) || !jit::is_direct(decision.algorithm) || decision.provider != "own") return "";
   if (!with_nan_) {
     const Candidate reference = naive(false);
-    Bound reference_bound = host_bench().bind(reference.group, reference.loaded);
+    Bound reference_bound = host_bench().bind(reference);
     nan_data_ = with_nan(c_, *bench_.data(), 1);
     with_nan_ = run_with_nan(host_bench(), reference_bound);
     check_reference(*with_nan_, *nan_data_, false);
@@ -273,18 +270,20 @@ std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
   return "";
 }
 
-std::string Gate::check_rounded(const Candidate& candidate, const Results& results, double rounding, const Stop& stop) {
+std::string Gate::check_rounded(const Candidate& candidate, const Results& results, double rounding, double limit_ms,
+                                const Stop& stop) {
   std::string fault = compare(results, *reference(false, stop), kTolerance, 0);
   // Stand-ins are the compiler's: other providers' code has none.
   if (!fault.empty() || candidate.decision.provider != "own") return fault;
   const Results* exact = reference(true, stop);
   if (!exact) return "stopped";
   const Candidate twin =
-      load(candidate.decision,
-           jit::compile(c_, candidate.decision, target_, "altrt_surrogate", jit::MathMode::surrogate), bench_.device());
-  Bound twin_bound = bench_.bind(twin.group, twin.loaded);
-  const std::optional<Results> stand_in = run(bench_, twin_bound, kNoLimit, stop);
-  return stand_in ? compare(*stand_in, *exact, 0, rounding) : "stopped";
+      bench_.candidate(candidate.decision, jit::compile(c_, candidate.decision, target_, "altrt_surrogate",
+                                                        jit::MathMode::surrogate, bench_.machine().emitter(0)));
+  Bound twin_bound = bench_.bind(twin);
+  const std::optional<Results> stand_in = run(bench_, twin_bound, limit_ms, stop);
+  if (!stand_in) return stop() ? "stopped" : "too slow";
+  return compare(*stand_in, *exact, 0, rounding);
 }
 
 }  // namespace altrt::tuner

@@ -10,16 +10,6 @@
 
 namespace altrt::tuner {
 
-/// A decision as code: what the gate and the clock get.
-struct Candidate {
-  jit::GroupDecision decision;
-  std::shared_ptr<const jit::CompiledGroup> group;
-  std::vector<std::shared_ptr<jit::LoadedKernel>> loaded;
-};
-
-/// Loads what was compiled, into the device if there is one.
-Candidate load(jit::GroupDecision decision, jit::CompiledGroup group, jit::Device* device = nullptr);
-
 /// The naive decision: plain layouts, the loops of the definition, outermost ones as tasks, the innermost one outside
 /// the sums cut into vectors of `lanes` elements (1 = no vectors).
 jit::GroupDecision naive_decision(const jit::Computation& c, int lanes);
@@ -31,6 +21,7 @@ using Stop = std::function<bool()>;
 struct Verdict {
   std::string fault;  // "" = it may be used; else why not: "wrong result in 'y'", "writes to an input", "stopped", ...
   double ms = 0;      // its first run
+  bool did_damage = false;
 };
 
 /// References for one group, made when first needed: results of the naive nest on the CPU, checked at sampled points
@@ -53,14 +44,15 @@ class Gate {
  private:
   using Results = std::map<std::string, Tensor>;
 
-  Candidate naive(bool surrogates) const;
+  Candidate naive(bool surrogates);
   const Results* reference(bool surrogates, const Stop& stop);
   std::optional<Results> run(Bench& bench, Bound& bound, double limit_ms, const Stop& stop, double* ms = nullptr) const;
   Results run_with_nan(Bench& bench, Bound& bound);
   /// Where references are made.
   Bench& host_bench() { return host_bench_ ? *host_bench_ : bench_; }
   void check_reference(const Results& results, const Data& data, bool surrogates) const;
-  std::string check_rounded(const Candidate& candidate, const Results& results, double rounding, const Stop& stop);
+  std::string check_rounded(const Candidate& candidate, const Results& results, double rounding, double limit_ms,
+                            const Stop& stop);
   std::string compare(const Results& results, const Results& reference, double tolerance, double rounding) const;
 
   const jit::Computation& c_;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "jit/compile/provide.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/trace.h"
 #include "tuner/measure/machine.h"
@@ -67,19 +68,25 @@ class DeviceMachine final : public Machine {
   explicit DeviceMachine(std::shared_ptr<jit::Device> device)
       : device_(std::move(device)), stream_(device_->make_stream()) {}
 
-  std::unique_ptr<WatchedMemory> allocate(size_t bytes) override {
+  std::unique_ptr<WatchedMemory> allocate(size_t bytes, Contents) override {
     return std::make_unique<DeviceMemory>(*device_, stream_, bytes);
+  }
+
+  Kernels load(const jit::CompiledGroup& group, const jit::GroupDecision& decision) override {
+    return jit::load(group, decision, device_.get());
   }
 
   void prepare(int64_t) override {}
 
-  bool run(const std::vector<const Call*>& calls, base::Team::Lease&, base::FunctionRef<bool()> over) override {
+  std::optional<double> run(const std::vector<const Call*>& calls, base::Team::Lease&, double,
+                            base::FunctionRef<bool()> over) override {
+    const base::Stopwatch watch;
     for (const Call* call : calls) {
       launch(*call);
       stream_->wait();
-      if (over()) return false;
+      if (over()) return std::nullopt;
     }
-    return true;
+    return watch.milliseconds();
   }
 
   double time(const std::vector<const Call*>& calls, base::Team::Lease&) override {

@@ -7,6 +7,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/compile/provide.h"
 #include "jit/layout/permute.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/trace.h"
@@ -82,7 +83,9 @@ double Measurer::conversions_ms(const jit::GroupDecision& decision) {
 namespace {
 
 std::unique_ptr<Machine> machine_of(const MeasurerOptions& options) {
-  return options.device ? make_machine(options.device) : make_machine(options.team, options.target);
+  if (options.device) return make_machine(options.device);
+  return options.workers ? make_machine(options.team, options.target, options.workers)
+                         : make_machine(options.team, options.target);
 }
 
 }  // namespace
@@ -116,10 +119,10 @@ std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& 
       if (worker == 0 && stop()) stopped = true;
       if (stopped) continue;
       try {
-        made[number] = load(
+        made[number] = bench_.candidate(
             decisions[number],
-            jit::compile(*task_.computation, decisions[number], target_, prefix_ + std::to_string(compiled_ + number)),
-            bench_.device());
+            jit::compile(*task_.computation, decisions[number], target_, prefix_ + std::to_string(compiled_ + number),
+                         jit::MathMode::expanded, bench_.machine().emitter(worker)));
         outcome.reason.clear();
       } catch (const Error& error) {
         outcome.reason = error.code() == ErrorCode::internal ? std::string("internal: ") + error.what() : error.what();
@@ -132,6 +135,21 @@ std::vector<Candidate> Measurer::compile(const std::vector<jit::GroupDecision>& 
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < made.size(); ++i) candidates.push_back(made[i] ? std::move(*made[i]) : Candidate{});
   return candidates;
+}
+
+Verdict Measurer::judge(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop) {
+  for (bool again = false;; again = true) {
+    try {
+      const Verdict verdict = gate_.check(candidate, bound, limit_ms, stop);
+      if (!verdict.did_damage) return verdict;
+      bench_.machine().distrust();
+      bench_.repair(bound);
+      return verdict;
+    } catch (const CandidateDied& death) {
+      bench_.repair(bound);
+      if (again || !death.may_be_innocent()) return {death.what()};
+    }
+  }
 }
 
 std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes,
@@ -149,8 +167,8 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
     }
     try {
       Runner runner;
-      runner.bound = bench_.bind(candidates[i].group, candidates[i].loaded);
-      const Verdict verdict = gate_.check(candidates[i], runner.bound, limit_ms, stop);
+      runner.bound = bench_.bind(candidates[i]);
+      const Verdict verdict = judge(candidates[i], runner.bound, limit_ms, stop);
       outcome.reason = verdict.fault;
       if (!outcome.reason.empty()) continue;
       runner.first_ms = verdict.ms;
@@ -163,17 +181,66 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
     }
   }
   // The gate of one candidate may have overwritten what another shares with it.
-  for (Runner& runner : runners) bench_.restore_constants(runner.bound);
+  for (Runner& runner : runners) {
+    try {
+      bench_.restore_constants(runner.bound);
+    } catch (const CandidateDied& death) {
+      bench_.repair(runner.bound);
+      outcomes[runner.number].reason = runner.fault = death.what();
+    }
+  }
+  std::erase_if(runners, [](const Runner& runner) { return !runner.fault.empty(); });
   return runners;
 }
 
-std::string Measurer::check(const Candidate& candidate, const Stop& stop) {
-  Bound bound = bench_.bind(candidate.group, candidate.loaded);
-  std::string fault = gate_.check(candidate, bound, std::numeric_limits<double>::infinity(), stop).fault;
-  return fault.empty() ? gate_.check_nan(candidate, bound) : fault;
+std::string Measurer::nan_fault(const Candidate& candidate, Bound& bound) {
+  try {
+    return gate_.check_nan(candidate, bound);
+  } catch (const CandidateDied& death) {
+    bench_.repair(bound);
+    return death.what();
+  }
 }
 
-double Measurer::time_once(Runner& runner) { return bench_.time(runner.bound, cold_weights_); }
+std::optional<Candidate> Measurer::make(const jit::GroupDecision& decision, const Stop& stop, std::string& fault) {
+  std::vector<Outcome> outcomes(1);
+  Candidate candidate = std::move(compile({decision}, outcomes, stop)[0]);
+  fault = outcomes[0].reason;
+  if (!fault.empty()) return std::nullopt;
+  Bound bound = bench_.bind(candidate);
+  fault = judge(candidate, bound, std::numeric_limits<double>::infinity(), stop).fault;
+  if (fault.empty()) fault = nan_fault(candidate, bound);
+  if (!fault.empty()) return std::nullopt;
+  load_here(candidate);
+  return candidate;
+}
+
+void Measurer::load_here(Candidate& candidate) const {
+  if (candidate.loaded.empty()) candidate.loaded = jit::load(*candidate.group, candidate.decision, bench_.device());
+}
+
+void Measurer::time_once(Runner& runner) {
+  for (bool again = false; runner.fault.empty(); again = true) {
+    try {
+      runner.times.push_back(bench_.time(runner.bound, cold_weights_));
+      return;
+    } catch (const CandidateDied& death) {
+      bench_.repair(runner.bound);
+      if (again || !death.may_be_innocent()) runner.fault = death.what();
+    }
+  }
+}
+
+void Measurer::drop_dead(std::vector<Runner*>& runners, std::vector<Outcome>& outcomes) const {
+  if (!incumbent_runner_.fault.empty()) {
+    throw Error(ErrorCode::internal,
+                "group '" + task_.name + "': the best decision so far: " + incumbent_runner_.fault);
+  }
+  std::erase_if(runners, [&](const Runner* runner) {
+    if (!runner->fault.empty()) outcomes[runner->number] = {.reason = runner->fault};
+    return !runner->fault.empty();
+  });
+}
 
 double Measurer::time_of(const Runner& runner) const { return estimate(runner.times) + runner.conversions; }
 
@@ -189,7 +256,9 @@ bool Measurer::start(const Stop& stop) {
   std::vector<double>& times = incumbent_runner_.times;
   const base::Stopwatch watch;
   while (times.size() < 3 || (times.size() < 15 && watch.milliseconds() < kFinalMs)) {
-    times.push_back(time_once(incumbent_runner_));
+    time_once(incumbent_runner_);
+    std::vector<Runner*> none;
+    drop_dead(none, outcomes);
     if (stop()) break;
   }
   initial_ms_ = incumbent_ms_ = time_of(incumbent_runner_);
@@ -199,14 +268,14 @@ bool Measurer::start(const Stop& stop) {
 
 bool Measurer::round(const std::vector<Runner*>& runners, int runs, const Stop& stop) {
   for (int r = 0; r < runs; ++r) {
-    incumbent_runner_.times.push_back(time_once(incumbent_runner_));
+    time_once(incumbent_runner_);
     for (size_t i = 0; i < runners.size(); ++i) {
-      runners[i]->times.push_back(time_once(*runners[i]));
-      if (runs == 1 && i == runners.size() / 2) incumbent_runner_.times.push_back(time_once(incumbent_runner_));
+      time_once(*runners[i]);
+      if (runs == 1 && i == runners.size() / 2) time_once(incumbent_runner_);
       if (stop()) return false;
     }
   }
-  if (runs == 1) incumbent_runner_.times.push_back(time_once(incumbent_runner_));
+  if (runs == 1) time_once(incumbent_runner_);
   return true;
 }
 
@@ -245,7 +314,9 @@ bool Measurer::finals(std::vector<Runner*>& left, std::vector<Outcome>& outcomes
   const double ms = std::max(incumbent_ms_, 1e-3);
   const int runs = static_cast<int>(std::clamp(kFinalMs / ms, 6.0, static_cast<double>(kFinalRuns)));
   for (int done = 0; done < runs && !left.empty(); done += kFinalStep) {
-    if (!round(left, std::min(kFinalStep, runs - done), stop)) return false;
+    const bool stopped = !round(left, std::min(kFinalStep, runs - done), stop);
+    drop_dead(left, outcomes);
+    if (stopped) return false;
     record(left, outcomes);
     double best = time_of(incumbent_runner_);
     for (const Runner* runner : left) best = std::min(best, time_of(*runner));
@@ -262,7 +333,9 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
                                    std::pair<int, size_t>{5, kFinalists}}) {
     if (left.empty()) return;
     forget_times(left);
-    if (!round(left, runs, stop)) {
+    const bool stopped = !round(left, runs, stop);
+    drop_dead(left, outcomes);
+    if (stopped) {
       for (const Runner* runner : left) {
         Outcome& outcome = outcomes[runner->number];
         if (!outcome.measured) outcome.reason = "stopped";
@@ -283,13 +356,18 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
   const double margin = std::max(spread(incumbent_runner_.times), spread(best.times));
   if (time_of(best) >= time_of(incumbent_runner_) * (1 - margin)) return;
   Outcome& outcome = outcomes[best.number];
-  outcome.reason = gate_.check_nan(best.candidate, best.bound);
+  outcome.reason = nan_fault(best.candidate, best.bound);
   outcome.measured = outcome.reason.empty();
   if (!outcome.measured) return;
   incumbent_ms_ = outcome.ms;
   outcome.is_best = true;
-  incumbent_ = best.candidate;
-  incumbent_runner_ = best;
+  win(best);
+}
+
+void Measurer::win(Runner& runner) {
+  incumbent_ = runner.candidate;
+  load_here(incumbent_);
+  incumbent_runner_ = runner;
 }
 
 std::vector<Outcome> Measurer::measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop) {

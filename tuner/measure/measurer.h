@@ -5,11 +5,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tuner/measure/gate.h"
 #include "tuner/task.h"
+#include "tuner/worker/workers.h"
 
 namespace altrt::tuner {
 
@@ -28,6 +30,7 @@ struct MeasurerOptions {
   std::shared_ptr<jit::Device> device = nullptr;  // whose target it is; null = this CPU
   bool cold_weights = false;                      // the network's weights don't fit into the last cache
   uint64_t seed = 0;
+  std::shared_ptr<Workers> workers = nullptr;  // where candidates are compiled and run; null = in this process
 };
 
 /// What conversions between layouts take, each timed once (on a device: estimated). One thread at a time.
@@ -51,13 +54,14 @@ class Measurer {
   Measurer(const Task& task, Candidate initial, std::string prefix, const MeasurerOptions& options);
   ~Measurer();
 
-  /// Compiles as many at a time as the team has threads, gates one by one, then races the survivors against the
-  /// incumbent. One outcome per decision; what `stop` cut off has the reason "stopped". The first call measures the
-  /// task's initial decision before all else. Error(internal) if that one does not pass the gate.
+  /// With workers, a candidate that ends one or that must be ended is an outcome like any other. Compiles as many at a
+  /// time as the team has threads, gates one by one, then races the survivors against the incumbent. One outcome per
+  /// decision; what `stop` cut off has the reason "stopped". The first call measures the task's initial decision before
+  /// all else. Error(internal) if that one does not pass the gate.
   std::vector<Outcome> measure(const std::vector<jit::GroupDecision>& decisions, const Stop& stop);
 
-  /// Gates a candidate that is not raced: "" if it may be used, else why not ("stopped").
-  std::string check(const Candidate& candidate, const Stop& stop);
+  /// Compiles and gates a decision that is not raced. Nothing if it may not be used; `fault` tells why ("stopped").
+  std::optional<Candidate> make(const jit::GroupDecision& decision, const Stop& stop, std::string& fault);
 
   /// The best decision so far: the initial one until another won by more than the spread.
   const jit::GroupDecision& incumbent() const { return incumbent_.decision; }
@@ -77,15 +81,24 @@ class Measurer {
     size_t number = 0;    // in the batch
     double first_ms = 0;  // of the gate's run
     std::vector<double> times;
+    std::string fault;  // it died while it was timed
   };
 
   std::vector<Candidate> compile(const std::vector<jit::GroupDecision>& decisions, std::vector<Outcome>& outcomes,
                                  const Stop& stop);
   bool start(const Stop& stop);
+  /// The gate's verdict on a candidate that may die in it.
+  Verdict judge(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop);
+  /// The same on inputs that are not numbers; "" = none.
+  std::string nan_fault(const Candidate& candidate, Bound& bound);
+  /// Code that ran elsewhere, for this process.
+  void load_here(Candidate& candidate) const;
   std::vector<Runner> admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes, const Stop& stop);
   /// Runs each `runs` times more, the incumbent between them; false if stopped.
   bool round(const std::vector<Runner*>& runners, int runs, const Stop& stop);
   void forget_times(const std::vector<Runner*>& runners);
+  /// Those that died while they were timed leave.
+  void drop_dead(std::vector<Runner*>& runners, std::vector<Outcome>& outcomes) const;
   /// Puts their times into the outcomes, drift divided out.
   void record(const std::vector<Runner*>& runners, std::vector<Outcome>& outcomes) const;
   /// Many runs; who falls behind leaves early. False if stopped.
@@ -95,7 +108,9 @@ class Measurer {
   void race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes, const Stop& stop);
   /// Of the conversions that a decision's layouts cause at the group's border.
   double conversions_ms(const jit::GroupDecision& decision);
-  double time_once(Runner& runner);
+  /// Adds a time, or the fault that it died of.
+  void time_once(Runner& runner);
+  void win(Runner& runner);
   double time_of(const Runner& runner) const;
 
   const Task& task_;

@@ -76,6 +76,8 @@ double TaskSearch::size() const {
 
 void TaskSearch::suggest(const jit::GroupDecision& decision) { suggestions_.push_back(decision); }
 
+void TaskSearch::recall(const jit::GroupDecision& decision, double ms) { recalled_[jit::hash(decision)] = ms; }
+
 void TaskSearch::suggest(const Choice& choice) {
   for (size_t s = 0; s < spaces_.size(); ++s) {
     const LayoutSpace& layouts = *spaces_[s]->layouts;
@@ -129,7 +131,10 @@ void TaskSearch::propose_from(Trial& trial, size_t count, Ranking ranking, std::
     if (points.empty()) return;
     for (const Point& point : points) {
       const jit::GroupDecision decision = trial.loops.space().decide(point);
-      if (!seen_.insert(jit::hash(decision)).second) continue;
+      const uint64_t hash = jit::hash(decision);
+      const auto recalled = recalled_.find(hash);
+      if (recalled != recalled_.end()) trial.loops.report(point, recalled->second);
+      if (!seen_.insert(hash).second || recalled != recalled_.end()) continue;
       proposal.push_back(decision);
       last_.push_back({&trial, point});
       this->count(trial, &Tally::proposed);

@@ -37,6 +37,9 @@ class TaskSearch {
 
   /// A decision to propose first (from a record, of another provider).
   void suggest(const jit::GroupDecision& decision);
+  /// What an earlier tuning measured, 0 if it failed: counts as measured once the search comes to it, and is not
+  /// proposed but where it is suggested.
+  void recall(const jit::GroupDecision& decision, double ms);
   /// The nearest point next: what did well for a similar group. Nothing where no space fits.
   void suggest(const Choice& choice);
   /// The best measured point; an empty algorithm without one. Its flops are not set.
@@ -86,6 +89,7 @@ class TaskSearch {
   std::vector<Trial*> suggested_;  // whose loops have a suggestion that comes next
   std::vector<Proposed> last_;
   std::set<uint64_t> seen_;
+  std::map<uint64_t, double> recalled_;  // by the decision's hash
   std::map<std::string, Tally> tallies_;
   Trial* open_ = nullptr;  // the layout whose rounds go on
   bool joint_ = true;
