@@ -8,6 +8,7 @@
 #include "jit/compile/provide.h"
 #include "jit/expr/evaluate.h"
 #include "jit/layout/permute.h"
+#include "jit/layout/stored.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/float_environment.h"
 #include "runtime/base/text.h"
@@ -61,10 +62,15 @@ void copy_all(const jit::Permute& permute, const void* from, void* to) { permute
 // A compiled Computation with memory of its own for every tensor.
 class Execution {
  public:
-  explicit Execution(const jit::CompiledGroup& group) : group_(group) {
-    for (const TensorDecl& tensor : group.computation.tensors) {
-      const auto found = group.layouts.find(tensor.name);
-      layouts_.push_back(found == group.layouts.end() ? Layout() : found->second);
+  explicit Execution(const jit::CompiledGroup& group)
+      : group_(group), stored_(jit::resolve_store_at(group.computation, group.layouts)) {
+    for (size_t t = 0; t < group.computation.tensors.size(); ++t) {
+      const TensorDecl& tensor = group.computation.tensors[t];
+      layouts_.push_back(stored_.layout(group.computation, static_cast<int>(t)));
+      if (is_stored(t)) {
+        buffers_.emplace_back();
+        continue;
+      }
       const Shape shape = fixed_shape(group.computation, tensor);
       const int64_t bytes = jit::Permute(tensor.type, shape, {}, layouts_.back()).bytes_to();
       buffers_.emplace_back(static_cast<size_t>(bytes) + base::kAlignment);
@@ -80,7 +86,14 @@ class Execution {
       const TensorDecl& tensor = group_.computation.tensors[t];
       if (!is_given(tensor)) continue;
       const TensorView& view = given(group_.computation, tensor, inputs);
+      if (is_stored(t)) continue;
       copy_all(jit::Permute(tensor.type, view.shape, {}, layouts_[t]), view.data, buffers_[t].data());
+      for (const int source : stored_.sources(static_cast<int>(t))) {
+        const TensorDecl& other = group_.computation.tensors[static_cast<size_t>(source)];
+        const TensorView& stored = given(group_.computation, other, inputs);
+        jit::store_source(other.type, stored.shape, layouts_[static_cast<size_t>(source)], stored.data,
+                          buffers_[t].data());
+      }
     }
   }
 
@@ -109,9 +122,12 @@ class Execution {
   }
 
  private:
+  bool is_stored(size_t tensor) const { return stored_.memory[tensor] != static_cast<int>(tensor); }
+
   const jit::CompiledGroup& group_;
-  std::vector<Layout> layouts_;  // per tensor
-  std::vector<base::AlignedBuffer> buffers_;
+  const jit::StoredLayouts stored_;
+  std::vector<Layout> layouts_;               // per tensor
+  std::vector<base::AlignedBuffer> buffers_;  // empty for what is stored at another tensor
 };
 
 // One node of the operator and its operands.

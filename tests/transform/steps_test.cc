@@ -88,6 +88,30 @@ TEST_F(Steps, inversesOfLayoutPrimitives) {
   check(folded);
 }
 
+TEST(StoreAt, biasesLieBehindTheirWeights) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {1, 8, 9, 9});
+  b.output(b.op("Conv", {"x", b.constant("w", noise({16, 8, 3, 3}, 3)), b.constant("b", noise({16}, 4))}));
+  const Computation c = inspect_groups(b.build())[0].computation;
+  const Tensor x = noise({1, 8, 9, 9}, 1), w = noise({16, 8, 3, 3}, 3), bias = noise({16}, 4);
+  const std::map<std::string, TensorView> inputs{{"x0", x.view()}, {"w0", w.view()}, {"w1", bias.view()}};
+  const Tensor expected = std::move(evaluate(c, inputs).at("y0"));
+  GroupDecision decision;
+  decision.layouts["w0"].fuse(1, 3);
+  decision.layouts["w1"].store_at("w0", 1);
+  expect_says(nests(c, decision), {"w0: f32[16, 73]", "w0[o, 72]"});
+  testing::expect_near(run(c, decision, inputs).at("y0"), expected);
+  decision.layouts["w0"] = Layout().split(0, {0, 8}).reorder({0, 2, 3, 4, 1}).fuse(1, 3);
+  decision.layouts["w1"] = Layout().split(0, {0, 8}).store_at("w0", 1);
+  testing::expect_near(run(c, decision, inputs).at("y0"), expected);
+  decision.layouts["w1"].decouple_at("w0", 1);
+  testing::expect_near(run(c, decision, inputs).at("y0"), expected);
+  decision.layouts["w1"] = Layout().store_at("x0", 1);
+  expect_says(refusal([&] { nests(c, decision); }), {"w1", "store_at", "x0"});
+  decision.layouts["w1"] = Layout().store_at("w0", 1);  // not the host's shape
+  expect_says(refusal([&] { run(c, decision, inputs); }), {"w1", "store_at"});
+}
+
 TEST_F(Steps, splitWithEveryTail) {
   for (const Tail tail : {Tail::peel, Tail::balance, Tail::mask, Tail::overlap}) {
     GroupDecision decision;
