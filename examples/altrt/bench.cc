@@ -177,6 +177,7 @@ Json to_json(const Result& result) {
                         {"p95", latency.p95}, {"p99", latency.p99},       {"cv", latency.cv}};
   json["throughput_per_s"] = result.throughput;
   json["peak_rss_mb"] = peak_rss_mb();
+  if (result.peak_gflops > 0) json["fma_peak_gflops"] = result.peak_gflops;
   json["provider_share"] = provider_share(result);
   json["kernels"] = Json::array();
   for (size_t k = 0; k < result.kernel_ms.size(); ++k) {

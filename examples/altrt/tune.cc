@@ -87,6 +87,7 @@ nlohmann::json to_json(const SessionInfo& info, const nlohmann::json& curve) {
   }
   return {{"trials", info.trials},
           {"seconds", info.tune_ms / 1e3},
+          {"search_seconds", info.search_ms / 1e3},
           {"threads", info.threads},
           {"progress", curve},
           {"kernels", kernels}};
@@ -109,7 +110,8 @@ void tune(Common& common, const std::string& json) {
   if (terminal) fmt::print(stderr, "\r\x1b[K");
   const SessionInfo info = session.info();
   const std::string where = info.device == Device::cpu ? fmt::format("{} threads", info.threads) : info.device_name;
-  fmt::print("{}, {}: {} trials in {:.1f} s{}\n", model.name(), where, info.trials, info.tune_ms / 1e3,
+  fmt::print("{}, {}: {} trials in {:.1f} s, {:.0f} % of it for proposing and learning{}\n", model.name(), where,
+             info.trials, info.tune_ms / 1e3, info.tune_ms > 0 ? 100 * info.search_ms / info.tune_ms : 0.0,
              interrupted ? " (interrupted)" : "");
   print_table(info);
   if (json.empty()) return;

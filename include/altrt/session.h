@@ -133,6 +133,7 @@ struct SessionInfo {
   int kernels = 0;
   int kernels_compiled = 0;
   int64_t trials = 0;                      ///< made by this start
+  double search_ms = 0;                    ///< of tune_ms: proposing candidates and learning from them
   bool from_bundle = false;                ///< code came from the cache, nothing was compiled
   std::vector<std::string> cache_reasons;  ///< why something was not taken from the cache
   std::string cache_directory;             ///< "" if none

@@ -96,6 +96,7 @@ Session::Session(const Model& model, const SessionOptions& options) {
                                  cache, whole.seconds());
     state->info.tune_ms = watch.milliseconds();
     state->info.trials = tuned.trials;
+    state->info.search_ms = tuned.search_ms;
     session::check_stage(
         "layouts", [] {}, [&] { return graph::layouts_to_string(*graph, groups, tuned.decisions); });
     session::print_code(groups, tuned.decisions, machine.target);

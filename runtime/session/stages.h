@@ -34,6 +34,7 @@ struct Tuned {
   std::shared_ptr<const plan::Plan> plan;   // keeps packed weights until the session's own plan holds them
   std::vector<double> before_ms, after_ms;  // per group, as measured alone; 0 = not measured
   int64_t trials = 0;
+  double search_ms = 0;  // proposing and learning
 };
 /// `spent_s` of the budget were gone when it was called. `conversions`: of the machine's device.
 Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::vector<graph::Group>& groups,

@@ -122,8 +122,8 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
   base::log(base::LogLevel::info, "tuning of " + graph->name + ":\n" + tuner::to_string(result));
   keep(result, groups, graph->name, spent_after(request, result, cache.spent()), cache);
   if (log) log->remove();
-  return {std::move(result.decisions), std::move(result.code),     std::move(result.plan),
-          std::move(result.before_ms), std::move(result.after_ms), result.trials};
+  return {std::move(result.decisions), std::move(result.code), std::move(result.plan),     std::move(result.before_ms),
+          std::move(result.after_ms),  result.trials,          result.search_seconds * 1e3};
 }
 
 #else

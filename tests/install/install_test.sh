@@ -35,7 +35,7 @@ LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config" "$work/model.onnx"
 
 # The worker came along and is found where the tree is now.
 "$work/moved/bin/altrt" tune "$work/model.onnx" --cache none --budget 4t --verbose > "$work/tune.log" 2>&1
-if grep 'run in this process' "$work/tune.log" || ! grep -q '4 trials' "$work/tune.log"; then
+if grep 'run in this process' "$work/tune.log" || ! grep -qE '[1-9][0-9]* trials in' "$work/tune.log"; then
   echo "altrt-worker was not used, or there was no tuning" >&2
   exit 1
 fi

@@ -6,8 +6,9 @@
 
 Tunes every model in every mode with every seed (records in DIR, kept between runs), then times all of them alternately, every round in a
 process of its own. Prints a Markdown table, medians over rounds: the kernels alone in ms (without conversions between layouts at the
-model's inputs and outputs, which a network pays only where neighbours differ), and how much faster the first mode is than each other, with
-the geometric mean. --png draws the ratios (needs matplotlib). DIR/results.json holds every figure.
+model's inputs and outputs, which a network pays only where neighbours differ), what share of the FMA peak the first mode's reach (of the
+direct form's operations; the peak is measured in the same processes), and how much faster the first mode is than each other, with the
+geometric mean. --png draws the ratios (needs matplotlib). DIR/results.json holds every figure.
 """
 import argparse, json, math, os, shlex, statistics, subprocess, sys
 
@@ -30,11 +31,13 @@ def tune(path, mode, seed, a):
 
 def time_round(path, mode, folder, a):
     out = os.path.join(folder, "bench.json")
-    command = [a.altrt, "bench", path, "--seconds", str(a.seconds), "--cache", folder, "--json", out]
+    command = [a.altrt, "bench", path, "--profile", "--seconds", str(a.seconds), "--cache", folder, "--json", out]
     subprocess.run(command + options_of(mode, a), check=True, stdout=subprocess.DEVNULL)
     result = json.load(open(out))
-    kernels = sum(k["ms"] for k in result["kernels"] if k["algorithm"] != "permute")
-    return kernels, result["latency_ms"]["median"]
+    kernels = [k for k in result["kernels"] if k["algorithm"] != "permute"]
+    ms = sum(k["ms"] for k in kernels)
+    gflops = sum(k["ms"] * k["gflops"] for k in kernels) / ms
+    return ms, result["latency_ms"]["median"], gflops / result["fma_peak_gflops"]
 
 
 def run_model(path, modes, seeds, a):
@@ -45,9 +48,10 @@ def run_model(path, modes, seeds, a):
             samples[key].append(time_round(path, key[0], folder, a))
     row = {}
     for mode in modes:
-        of_seeds = [[statistics.median(s[i] for s in samples[mode, seed]) for i in (0, 1)] for seed in range(1, seeds + 1)]
+        of_seeds = [[statistics.median(s[i] for s in samples[mode, seed]) for i in (0, 1, 2)] for seed in range(1, seeds + 1)]
         tunings = [folders[mode, seed][1] for seed in range(1, seeds + 1)]
         row[mode] = {"kernels_ms": statistics.median(s[0] for s in of_seeds), "latency_ms": statistics.median(s[1] for s in of_seeds),
+                     "peak_share": statistics.median(s[2] for s in of_seeds),
                      "trials": [t["trials"] for t in tunings], "seconds": [t["seconds"] for t in tunings]}
     return row
 
@@ -84,8 +88,8 @@ def main():
     a = parser.parse_args()
     modes, results = a.modes.split(","), {}
     print(f"{a.threads} threads, budget {a.budget}, {a.seeds} seeds, {a.rounds} rounds of {a.seconds} s, options {a.options!r}\n")
-    print("| model | " + " | ".join(f"{m} ms" for m in modes) + " | " + " | ".join(f"{m} / {modes[0]}" for m in modes[1:]) + " |")
-    print("| --- " * (2 * len(modes)) + "|")
+    print("| model | " + " | ".join(f"{m} ms" for m in modes) + " | peak | " + " | ".join(f"{m} / {modes[0]}" for m in modes[1:]) + " |")
+    print("| --- " * (2 * len(modes) + 1) + "|")
     for path in a.models:
         name = os.path.splitext(os.path.basename(path))[0]
         try:
@@ -94,11 +98,11 @@ def main():
             print(f"| {name} | failed: {shlex.join(error.cmd)} |", file=sys.stderr, flush=True)
             continue
         ms = [row[m]["kernels_ms"] for m in modes]
-        print("| " + " | ".join([name] + [f"{m:.4f}" for m in ms] + [f"{m / ms[0]:.2f}" for m in ms[1:]]) + " |", flush=True)
+        print("| " + " | ".join([name] + [f"{m:.4f}" for m in ms] + [f"{100 * row[modes[0]]['peak_share']:.0f} %"] + [f"{m / ms[0]:.2f}" for m in ms[1:]]) + " |", flush=True)
         json.dump(results, open(os.path.join(a.work, "results.json"), "w"), indent=1)
     if results:
         means = [geometric_mean([row[m]["kernels_ms"] / row[modes[0]]["kernels_ms"] for row in results.values()]) for m in modes[1:]]
-        print("| geometric mean | " + " | ".join([""] * len(modes) + [f"{m:.3f}" for m in means]) + " |")
+        print("| geometric mean | " + " | ".join([""] * (len(modes) + 1) + [f"{m:.3f}" for m in means]) + " |")
     if a.png:
         draw(results, modes, a.png)
 
