@@ -7,8 +7,8 @@
 Tunes every model in every mode with every seed (records in DIR, kept between runs), then times all of them alternately, every round in a
 process of its own. Prints a Markdown table, medians over rounds: the kernels alone in ms (without conversions between layouts at the
 model's inputs and outputs, which a network pays only where neighbours differ), what share of the FMA peak the first mode's reach (of the
-direct form's operations; the peak is measured in the same processes), and how much faster the first mode is than each other, with the
-geometric mean. --png draws the ratios (needs matplotlib). DIR/results.json holds every figure.
+direct form's operations; the peak is measured in the same processes), and how much faster the first mode is than each other (median over
+rounds of the ratio within the round), with the geometric mean. --png draws the ratios (needs matplotlib). DIR/results.json holds every figure.
 """
 import argparse, json, math, os, shlex, statistics, subprocess, sys
 
@@ -50,7 +50,8 @@ def run_model(path, modes, seeds, a):
     for mode in modes:
         of_seeds = [[statistics.median(s[i] for s in samples[mode, seed]) for i in (0, 1, 2)] for seed in range(1, seeds + 1)]
         tunings = [folders[mode, seed][1] for seed in range(1, seeds + 1)]
-        row[mode] = {"kernels_ms": statistics.median(s[0] for s in of_seeds), "latency_ms": statistics.median(s[1] for s in of_seeds),
+        pairs = [(samples[mode, seed][i][0], samples[modes[0], seed][i][0]) for seed in range(1, seeds + 1) for i in range(a.rounds)]
+        row[mode] = {"ratio": statistics.median(ms / first for ms, first in pairs), "kernels_ms": statistics.median(s[0] for s in of_seeds), "latency_ms": statistics.median(s[1] for s in of_seeds),
                      "peak_share": statistics.median(s[2] for s in of_seeds),
                      "trials": [t["trials"] for t in tunings], "seconds": [t["seconds"] for t in tunings]}
     return row
@@ -67,7 +68,7 @@ def draw(results, modes, png):
     names, width = list(results), 0.8 / max(1, len(modes) - 1)
     figure, axes = plt.subplots(figsize=(max(6, 0.5 * len(names)), 4))
     for i, mode in enumerate(modes[1:]):
-        ratios = [results[n][mode]["kernels_ms"] / results[n][modes[0]]["kernels_ms"] for n in names]
+        ratios = [results[n][mode]["ratio"] for n in names]
         axes.bar([x + i * width for x in range(len(names))], ratios, width, label=f"{mode} / {modes[0]}")
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xticks([x + 0.4 - width / 2 for x in range(len(names))], names, rotation=60, ha="right")
@@ -98,10 +99,10 @@ def main():
             print(f"| {name} | failed: {shlex.join(error.cmd)} |", file=sys.stderr, flush=True)
             continue
         ms = [row[m]["kernels_ms"] for m in modes]
-        print("| " + " | ".join([name] + [f"{m:.4f}" for m in ms] + [f"{100 * row[modes[0]]['peak_share']:.0f} %"] + [f"{m / ms[0]:.2f}" for m in ms[1:]]) + " |", flush=True)
+        print("| " + " | ".join([name] + [f"{m:.4f}" for m in ms] + [f"{100 * row[modes[0]]['peak_share']:.0f} %"] + [f"{row[m]['ratio']:.2f}" for m in modes[1:]]) + " |", flush=True)
         json.dump(results, open(os.path.join(a.work, "results.json"), "w"), indent=1)
     if results:
-        means = [geometric_mean([row[m]["kernels_ms"] / row[modes[0]]["kernels_ms"] for row in results.values()]) for m in modes[1:]]
+        means = [geometric_mean([row[m]["ratio"] for row in results.values()]) for m in modes[1:]]
         print("| geometric mean | " + " | ".join([""] * (len(modes) + 1) + [f"{m:.3f}" for m in means]) + " |")
     if a.png:
         draw(results, modes, a.png)

@@ -22,7 +22,7 @@ def options_of(a, folder):
 
 
 def tune(path, folder, noisy, a):
-    process = subprocess.Popen([a.altrt, "tune", path, "--budget", f"{a.budget}s"] + options_of(a, folder), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([a.altrt, "tune", path, "--budget", f"{a.budget:g}s"] + options_of(a, folder), stdout=subprocess.DEVNULL)
     if noisy:
         time.sleep(a.budget / 4)
         other = multiprocessing.Process(target=disturb, args=(a.budget / 2,))
