@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include <altrt/error.h>
@@ -87,6 +89,7 @@ class Tuning {
     result_.before_ms.resize(request.groups.size(), 0);
     result_.after_ms.resize(request.groups.size(), 0);
     result_.records = request.records;
+    read_choices();
   }
 
   TuneResult run() {
@@ -117,6 +120,19 @@ class Tuning {
     progress.elapsed_s = limits_.seconds();
     progress.remaining_s = std::isfinite(limits_.seconds_left()) ? std::max(0.0, limits_.seconds_left()) : 0;
     return progress;
+  }
+
+  void read_choices() {
+    for (const Task& task : tasks_) recorded_[first_of(task.ops)];
+    for (const auto& [key, record] : request_.records) {
+      const auto choices = recorded_.find(first_of(record.ops));
+      if (choices == recorded_.end() || record.choice.empty()) continue;
+      try {
+        choices->second.push_back(parse_choice(record.choice));
+      } catch (const Error& error) {
+        base::log(base::LogLevel::warning, "record of '" + record.ops + "': " + error.what());
+      }
+    }
   }
 
   // Code of every task as it would be used without tuning. Where the compiler refuses a schedule the session would run
@@ -326,14 +342,8 @@ class Tuning {
       choice.flops = static_cast<double>(tasks_[t].flops);
       if (!choice.algorithm.empty()) choices.push_back(std::move(choice));
     }
-    for (const auto& [key, record] : request_.records) {
-      if (first_of(record.ops) != ops || record.choice.empty()) continue;
-      try {
-        choices.push_back(parse_choice(record.choice));
-      } catch (const Error& error) {
-        base::log(base::LogLevel::warning, "record of '" + ops + "': " + error.what());
-      }
-    }
+    const std::vector<Choice>& recorded = recorded_.at(ops);
+    choices.insert(choices.end(), recorded.begin(), recorded.end());
     return choices;
   }
 
@@ -401,6 +411,7 @@ class Tuning {
   Limits limits_;
   Ranker ranker_;
   const std::vector<Task> tasks_;
+  std::map<std::string, std::vector<Choice>> recorded_;  // by first operator, of earlier tunings
   std::shared_ptr<Workers> workers_;
   std::vector<TaskState> states_;
   std::unique_ptr<PlanRunner> before_;  // the plan that would be used without tuning; null if it can't be run
