@@ -66,7 +66,6 @@ class Measurer {
   /// The best decision so far: the initial one until another won by more than the spread.
   const jit::GroupDecision& incumbent() const { return incumbent_.decision; }
   const Candidate& incumbent_candidate() const { return incumbent_; }
-  const Candidate& initial_candidate() const { return initial_; }
   double incumbent_ms() const { return incumbent_ms_; }
   /// Of that, without conversions at the group's border.
   double incumbent_kernels_ms() const { return incumbent_ms_ - incumbent_runner_.conversions; }

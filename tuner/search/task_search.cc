@@ -33,7 +33,6 @@ struct TaskSearch::Trial {
   std::vector<std::string> primitives;
   bool is_start = false;
   int rounds = 0;
-  bool rewarded = false;
 };
 
 TaskSearch::~TaskSearch() = default;
@@ -62,7 +61,7 @@ TaskSearch::Trial* TaskSearch::add_trial(size_t space, const Point& layout) {
   const bool start = layout == s.layouts->start();
   trials_.push_back(std::unique_ptr<Trial>(new Trial{space, layout, LoopSearch(s.layouts->loops(layout), random_()),
                                                      start ? std::vector<std::string>() : s.layouts->primitives(layout),
-                                                     start, start ? kRounds : 0, start}));
+                                                     start, start ? kRounds : 0}));
   return trials_.back().get();
 }
 
