@@ -4,6 +4,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/expr/bound_shape.h"
 #include "jit/loop/barriers.h"
 #include "jit/loop/prefetch.h"
 
@@ -188,12 +189,6 @@ Stmts StageEmitter::emit(const Place& place) {
 
 namespace {
 
-std::vector<int64_t> bounds_of(const std::vector<Extent>& shape) {
-  std::vector<int64_t> bounds;
-  for (const Extent& extent : shape) bounds.push_back(extent.bound);
-  return bounds;
-}
-
 /// Tensors of the Computation that the kernel of `root` touches in memory, in order.
 std::vector<int> kernel_arguments(const Prepared& group, int root) {
   std::vector<bool> used(group.computation.tensors.size(), false);
@@ -226,7 +221,7 @@ void bind_arguments(const Prepared& group, int root, const std::vector<int>& arg
     Buffer buffer;
     buffer.name = decl.name;
     buffer.type = decl.type;
-    buffer.shape = bounds_of(physical_shape(layout, decl.shape));
+    buffer.shape = bound_shape(physical_shape(layout, decl.shape));
     buffer.argument = static_cast<int>(nest.buffers.size());
     buffer.written = std::find(stage.outputs.begin(), stage.outputs.end(), tensor) != stage.outputs.end();
     place.storages[tensor] = Storage{buffer.argument, layout, decl.shape, {}};

@@ -9,6 +9,8 @@
 
 #include "jit/compile/canonical.h"
 #include "jit/compile/stage_loops.h"
+#include "jit/expr/bound_shape.h"
+#include "runtime/base/function_ref.h"
 #include "runtime/base/hash.h"
 #include "runtime/graph/image_layout.h"
 #include "runtime/graph/propagation.h"
@@ -164,21 +166,26 @@ class Deriver {
     if (alternatives_[g].size() < kMostAlternatives) add(g, decision, follower_ms(g, decision));
   }
 
-  void follow(size_t g) {
-    const Group& group = groups_[g];
-    const GroupDecision base = alternatives_[g].front().decision;
+  // Each tensor at the group's border with each layout that its neighbours want or make, as known at that moment.
+  void each_neighbour(const Group& group, base::FunctionRef<void(size_t tensor, const Layout&)> action) const {
     for (size_t t = 0; t < group.tensor_values.size(); ++t) {
       const int v = group.tensor_values[t];
       if (v < 0 || !is_border(group.computation.tensors[t])) continue;
       const bool is_output = group.computation.tensors[t].role == Role::output;
       const std::vector<Layout> layouts = (is_output ? wanted_ : made_)[index(v)];
-      for (const Layout& layout : layouts) {
-        const auto followed = following(group, base, static_cast<int>(t), layout, target_);
-        if (!followed) continue;
-        add_follower(g, followed);
-        vary_borders(g, *followed);
-      }
+      for (const Layout& layout : layouts) action(t, layout);
     }
+  }
+
+  void follow(size_t g) {
+    const Group& group = groups_[g];
+    const GroupDecision base = alternatives_[g].front().decision;
+    each_neighbour(group, [&](size_t t, const Layout& layout) {
+      const auto followed = following(group, base, static_cast<int>(t), layout, target_);
+      if (!followed) return;
+      add_follower(g, followed);
+      vary_borders(g, *followed);
+    });
   }
 
   // The same blocks, but each input as it is made, and each output in each layout that is wanted.
@@ -226,21 +233,16 @@ class Deriver {
     const Group& group = groups_[g];
     for (const size_t a : fastest(g)) {
       const Alternative from = alternatives_[g][a];
-      for (size_t t = 0; t < group.tensor_values.size(); ++t) {
-        const int v = group.tensor_values[t];
-        if (v < 0 || !is_border(group.computation.tensors[t])) continue;
+      each_neighbour(group, [&](size_t t, const Layout& layout) {
+        const Layout& now = layout_in(group, t, from.decision);
+        if (layout == now || !may_propagate(layout)) return;
         const bool is_output = group.computation.tensors[t].role == Role::output;
-        const std::vector<Layout> layouts = (is_output ? wanted_ : made_)[index(v)];
-        for (const Layout& layout : layouts) {
-          const Layout& now = layout_in(group, t, from.decision);
-          if (layout == now || !may_propagate(layout)) continue;
-          if (!kernel_ms_ && !is_output && !reads_as_well(layout, now, shape(v))) continue;
-          const auto changed = writing(group, from.decision, static_cast<int>(t), layout, target_);
-          if (!changed) continue;
-          if (!kernel_ms_ && !(changed->schedule == from.decision.schedule)) continue;
-          add(g, changed, from.ms);
-        }
-      }
+        if (!kernel_ms_ && !is_output && !reads_as_well(layout, now, shape(group.tensor_values[t]))) return;
+        const auto changed = writing(group, from.decision, static_cast<int>(t), layout, target_);
+        if (!changed) return;
+        if (!kernel_ms_ && !(changed->schedule == from.decision.schedule)) return;
+        add(g, changed, from.ms);
+      });
     }
   }
 
@@ -266,9 +268,8 @@ std::optional<GroupDecision> writing(const Group& group, const GroupDecision& de
     for (size_t t = 0; t < c.tensors.size(); ++t) {
       const jit::TensorDecl& other = c.tensors[t];
       if (other.role != Role::input || static_cast<int>(t) == c.anchor.data || other.shape != changed.shape) continue;
-      Shape shape;
-      for (const jit::Extent& extent : other.shape) shape.push_back(extent.bound);
-      if (!same_core(layout_in(group, t, decision), layout, shape)) changes[other.name] = layout;
+      if (!same_core(layout_in(group, t, decision), layout, jit::bound_shape(other.shape)))
+        changes[other.name] = layout;
     }
   }
   return with_layouts(group, decision, changes, target);

@@ -5,6 +5,7 @@
 
 #include "jit/compile/image_layout.h"
 #include "jit/compile/templates.h"
+#include "jit/expr/bound_shape.h"
 #include "runtime/graph/image_layout.h"
 
 namespace altrt::graph {
@@ -42,11 +43,10 @@ jit::GroupDecision converted(const Group& group, const jit::GroupDecision& decis
   for (size_t t = 0; t < c.tensors.size(); ++t) {
     const jit::TensorDecl& tensor = c.tensors[t];
     if (tensor.role != Role::input && tensor.role != Role::output) continue;
-    Shape shape;
-    for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
     const auto number = static_cast<int>(t);
     const bool anchor = images && (number == c.anchor.data || number == output || tensor.role == Role::output);
-    const Layout layout = converted(jit::layout_of(c, number, decision.layouts), shape, anchor);
+    const Layout layout =
+        converted(jit::layout_of(c, number, decision.layouts), jit::bound_shape(tensor.shape), anchor);
     if (!layout.is_plain()) fixed[tensor.name] = layout;
   }
   const bool weighted = images || c.anchor.kind == AnchorKind::matmul;

@@ -7,6 +7,7 @@
 
 #include "jit/compile/stage_loops.h"
 #include "jit/compile/templates.h"
+#include "jit/expr/bound_shape.h"
 #include "jit/loop/lower.h"
 #include "runtime/graph/image_layout.h"
 
@@ -25,12 +26,6 @@ using jit::Role;
 constexpr double kBytesPerMs = 10e6, kLaunchMs = 0.002;
 // A vector that is gathered element by element.
 constexpr double kGathered = 6;
-
-Shape bounds(const jit::TensorDecl& tensor) {
-  Shape shape;
-  for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
-  return shape;
-}
 
 bool is_border(const jit::TensorDecl& tensor) { return tensor.role == Role::input || tensor.role == Role::output; }
 
@@ -148,7 +143,8 @@ std::optional<jit::GroupDecision> following(const Group& group, const jit::Group
   Layouts changes{{origin.name, layout}};
   for (const jit::TensorDecl& other : tensors) {
     if (!is_border(other) || other.name == origin.name) continue;
-    if (const auto there = carried(layout, bounds(origin), bounds(other))) changes[other.name] = *there;
+    if (const auto there = carried(layout, jit::bound_shape(origin.shape), jit::bound_shape(other.shape)))
+      changes[other.name] = *there;
   }
   return with_layouts(group, decision, changes, target);
 }

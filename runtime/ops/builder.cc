@@ -1,5 +1,7 @@
 #include "runtime/ops/op.h"
 
+#include "jit/expr/bound_shape.h"
+
 namespace altrt {
 namespace {
 
@@ -53,11 +55,7 @@ const TensorDecl& ComputationBuilder::declaration(int tensor) const {
                                                (tensor == -1 ? ": the input is absent or the output not wanted" : ""));
 }
 
-Shape ComputationBuilder::shape(int tensor) const {
-  Shape shape;
-  for (const Extent& extent : declaration(tensor).shape) shape.push_back(extent.bound);
-  return shape;
-}
+Shape ComputationBuilder::shape(int tensor) const { return jit::bound_shape(declaration(tensor).shape); }
 
 DataType ComputationBuilder::type(int tensor) const { return declaration(tensor).type; }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "jit/expr/bound_shape.h"
 #include "runtime/base/hash.h"
 #include "runtime/graph/operators.h"
 #include "runtime/plan/builder.h"
@@ -115,7 +116,7 @@ void Builder::add_report(int group) {
   for (size_t t = 0; t < g.computation.tensors.size(); ++t) {
     const jit::TensorDecl& tensor = g.computation.tensors[t];
     if (tensor.role == jit::Role::intermediate) continue;
-    info.bytes += element_count(plain_shape(tensor.shape)) * static_cast<int64_t>(size_of(tensor.type));
+    info.bytes += element_count(jit::bound_shape(tensor.shape)) * static_cast<int64_t>(size_of(tensor.type));
     if (tensor.role == jit::Role::output && info.layout.empty()) {
       const auto layout = decision.layouts.find(tensor.name);
       info.layout = layout == decision.layouts.end() ? "plain" : jit::to_string(layout->second);
@@ -162,8 +163,8 @@ Location Builder::place_of(Binding& binding, int tensor, bool constant) {
   } else if (decl.role == jit::Role::output && number >= 0) {
     place = write(number, layout);
   } else {
-    place =
-        new_storage(group + ":" + decl.name, decl.type, plain_shape(decl.shape), layout, layout.has_filled_padding());
+    place = new_storage(group + ":" + decl.name, decl.type, jit::bound_shape(decl.shape), layout,
+                        layout.has_filled_padding());
   }
   binding.places.emplace(tensor, place);
   return place;
@@ -206,7 +207,7 @@ void Builder::add_kernel(Binding& binding, int k) {
   for (const int tensor : kernel.arguments) {
     const jit::TensorDecl& decl = compiled.computation.tensors[static_cast<size_t>(tensor)];
     step.arguments.push_back(binding.places.at(tensor));
-    bytes += element_count(plain_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type));
+    bytes += element_count(jit::bound_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type));
   }
   if (const void* state = step.loaded->state()) {
     step.arguments.push_back(new_constant(Constant(step.loaded, state)));

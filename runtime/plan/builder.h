@@ -89,7 +89,6 @@ class Builder {
 
 /// Bytes of a buffer for a tensor in a layout: whole vectors and a line of slack.
 int64_t buffer_bytes(DataType type, const std::vector<int64_t>& shape, const jit::Layout& layout);
-std::vector<int64_t> plain_shape(const std::vector<jit::Extent>& shape);
 std::vector<jit::Extent> extents(const std::vector<int64_t>& shape);
 
 }  // namespace altrt::plan

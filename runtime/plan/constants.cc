@@ -1,6 +1,7 @@
 // Kernels whose inputs are all constant run once, when the plan is built.
 #include <utility>
 
+#include "jit/expr/bound_shape.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/float_environment.h"
 #include "runtime/base/hash.h"
@@ -91,7 +92,7 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
     for (const size_t a : outputs) {
       const jit::TensorDecl& decl = tensors[static_cast<size_t>(kernel.arguments[a])];
       const jit::Layout layout = binding.stored.layout(compiled.computation, kernel.arguments[a]);
-      const std::vector<int64_t> shape = plain_shape(decl.shape);
+      const std::vector<int64_t> shape = jit::bound_shape(decl.shape);
       const auto buffer =
           std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(decl.type, shape, layout)));
       buffer->zero();

@@ -16,12 +16,6 @@ constexpr int64_t kSharedBytes = 128 << 10;
 
 }  // namespace
 
-std::vector<int64_t> plain_shape(const std::vector<jit::Extent>& shape) {
-  std::vector<int64_t> plain;
-  for (const jit::Extent& extent : shape) plain.push_back(extent.bound);
-  return plain;
-}
-
 std::vector<jit::Extent> extents(const std::vector<int64_t>& shape) { return {shape.begin(), shape.end()}; }
 
 int64_t buffer_bytes(DataType type, const std::vector<int64_t>& shape, const jit::Layout& layout) {

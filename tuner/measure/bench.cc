@@ -7,6 +7,7 @@
 #include <altrt/error.h>
 
 #include "jit/compile/provide.h"
+#include "jit/expr/bound_shape.h"
 #include "jit/layout/permute.h"
 #include "runtime/base/buffer.h"
 #include "runtime/plan/plan.h"
@@ -23,12 +24,6 @@ void permute_all(const jit::Permute& permute, const void* from, void* to, base::
   if (permute.bytes_to() < kSharedBytes) return permute.run(from, to, 0, permute.tasks());
   team.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team.threads())),
            [&](int64_t first, int64_t last, int) { permute.run(from, to, first, last); });
-}
-
-std::vector<int64_t> shape_of(const jit::TensorDecl& tensor) {
-  std::vector<int64_t> shape;
-  for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
-  return shape;
 }
 
 // Filled padding that no longer holds its value. `found` is the physical memory, `logical` its elements.
@@ -89,7 +84,8 @@ std::string Bench::key_of(const Bound& bound, int tensor) const {
   std::string key;
   for (const int t : all) {
     const jit::TensorDecl& decl = c.tensors[static_cast<size_t>(t)];
-    key += decl.name + " " + altrt::to_string(shape_of(decl)) + " " + jit::to_string(bound.stored.layout(c, t)) + "\n";
+    key += decl.name + " " + altrt::to_string(jit::bound_shape(decl.shape)) + " " +
+           jit::to_string(bound.stored.layout(c, t)) + "\n";
   }
   return key;
 }
@@ -103,7 +99,7 @@ std::shared_ptr<Place> Bench::place(const Bound& bound, int tensor) {
   auto made = std::make_shared<Place>();
   made->tensor = decl.name;
   made->type = decl.type;
-  made->shape = shape_of(decl);
+  made->shape = jit::bound_shape(decl.shape);
   made->layout = layout;
   made->made_here = decl.role == jit::Role::output || decl.role == jit::Role::intermediate;
   made->constant = decl.role == jit::Role::constant;
@@ -114,7 +110,8 @@ std::shared_ptr<Place> Bench::place(const Bound& bound, int tensor) {
   if (!made->made_here) {
     for (const int source : bound.stored.sources(tensor)) {
       const jit::TensorDecl& stored = c.tensors[static_cast<size_t>(source)];
-      made->stored.push_back({stored.name, stored.type, shape_of(stored), bound.stored.layout(c, source)});
+      made->stored.push_back(
+          {stored.name, stored.type, jit::bound_shape(stored.shape), bound.stored.layout(c, source)});
     }
     fill(*made);
     if (!made->constant) made->memory->keep();
@@ -245,7 +242,7 @@ Tensor Bench::read(const Bound& bound, const std::string& tensor) const {
   const int number = c.find_tensor(tensor);
   const jit::TensorDecl& decl = c.tensors[static_cast<size_t>(number)];
   const jit::Layout layout = bound.stored.layout(c, number);
-  const std::vector<int64_t> shape = shape_of(decl);
+  const std::vector<int64_t> shape = jit::bound_shape(decl.shape);
   const auto place = places_.find(key_of(bound, number));
   if (place == places_.end()) throw Error(ErrorCode::internal, "bench: nobody makes '" + tensor + "'");
   Tensor result(decl.type, shape);

@@ -7,17 +7,12 @@
 #include <random>
 
 #include "jit/compile/stage_loops.h"
+#include "jit/expr/bound_shape.h"
 #include "jit/expr/math.h"
 #include "jit/expr/scalar.h"
 
 namespace altrt::tuner {
 namespace {
-
-Shape plain_shape(const jit::TensorDecl& tensor) {
-  Shape shape;
-  for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
-  return shape;
-}
 
 template <typename T>
 void fill(Tensor& tensor, std::mt19937_64& random, int64_t low, int64_t high, int64_t scale) {
@@ -82,7 +77,7 @@ Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed) {
   for (size_t t = 0; t < c.tensors.size(); ++t) {
     const jit::TensorDecl& tensor = c.tensors[t];
     if (tensor.role != jit::Role::input && tensor.role != jit::Role::constant) continue;
-    Tensor& made = data[tensor.name] = Tensor(tensor.type, plain_shape(tensor));
+    Tensor& made = data[tensor.name] = Tensor(tensor.type, jit::bound_shape(tensor.shape));
     const bool is_weights = static_cast<int>(t) == c.anchor.weights, is_data = static_cast<int>(t) == c.anchor.data;
     if (winograd && tensor.type == DataType::f32) {
       if (is_weights) fill_sparse(made, random, 576);

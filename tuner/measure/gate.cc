@@ -10,6 +10,7 @@
 
 #include "jit/compile/provide.h"
 #include "jit/compile/stage_loops.h"
+#include "jit/expr/bound_shape.h"
 #include "jit/expr/evaluate.h"
 #include "runtime/base/trace.h"
 
@@ -67,9 +68,7 @@ std::map<std::string, Tensor> evaluate(const jit::Computation& c, const Data& da
     const jit::TensorDecl& tensor = c.tensors[t];
     if (tensor.role == jit::Role::intermediate) continue;
     if (tensor.role == jit::Role::output) {
-      Shape shape;
-      for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
-      buffers[t] = (outputs[tensor.name] = Tensor(tensor.type, shape)).data();
+      buffers[t] = (outputs[tensor.name] = Tensor(tensor.type, jit::bound_shape(tensor.shape))).data();
     } else {
       buffers[t] = const_cast<void*>(data.at(tensor.name).data());
     }

@@ -8,6 +8,7 @@
 #include <altrt/error.h>
 
 #include "jit/compile/provide.h"
+#include "jit/expr/bound_shape.h"
 #include "jit/layout/permute.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/trace.h"
@@ -70,8 +71,7 @@ double Measurer::conversions_ms(const jit::GroupDecision& decision) {
     if (others == task_.neighbours.end()) continue;
     const auto found = decision.layouts.find(tensor.name);
     const jit::Layout own = found == decision.layouts.end() ? jit::Layout{} : found->second;
-    std::vector<int64_t> shape;
-    for (const jit::Extent& extent : tensor.shape) shape.push_back(extent.bound);
+    const std::vector<int64_t> shape = jit::bound_shape(tensor.shape);
     for (const jit::Layout& other : others->second) {
       total += tensor.role == jit::Role::input ? conversions_.ms(tensor.type, shape, other, own)
                                                : conversions_.ms(tensor.type, shape, own, other);
