@@ -12,6 +12,8 @@ rounds of the ratio within the round), with the geometric mean. --png draws the 
 """
 import argparse, json, math, os, shlex, statistics, subprocess, sys
 
+import tool
+
 
 def options_of(mode, a):
     return ["--search", mode, "--threads", str(a.threads), "--providers", "own"] + shlex.split(a.options)
@@ -20,20 +22,11 @@ def options_of(mode, a):
 def tune(path, mode, seed, a):
     name = os.path.splitext(os.path.basename(path))[0]
     folder = os.path.join(a.work, f"{mode}-{seed}", name)
-    report = os.path.join(folder, "tune.json")
-    if not os.path.exists(report):
-        os.makedirs(folder, exist_ok=True)
-        command = [a.altrt, "tune", path, "--budget", a.budget, "--cache", folder, "--seed", str(seed), "--json", report + ".part"]
-        subprocess.run(command + options_of(mode, a), check=True, stdout=subprocess.DEVNULL)
-        os.rename(report + ".part", report)
-    return folder, json.load(open(report))
+    return folder, tool.tune(a.altrt, path, folder, ["--budget", a.budget, "--seed", str(seed)] + options_of(mode, a))
 
 
 def time_round(path, mode, folder, a):
-    out = os.path.join(folder, "bench.json")
-    command = [a.altrt, "bench", path, "--profile", "--seconds", str(a.seconds), "--cache", folder, "--json", out]
-    subprocess.run(command + options_of(mode, a), check=True, stdout=subprocess.DEVNULL)
-    result = json.load(open(out))
+    result = tool.bench(a.altrt, path, folder, a.seconds, os.path.join(folder, "bench.json"), ["--profile"] + options_of(mode, a))
     kernels = [k for k in result["kernels"] if k["algorithm"] != "permute"]
     ms = sum(k["ms"] for k in kernels)
     gflops = sum(k["ms"] * k["gflops"] for k in kernels) / ms

@@ -7,7 +7,9 @@ Every model is tuned twice for --budget seconds: alone, and with a process that 
 loop over 32 MB) for the middle half of that time. Then the two plans and the untuned one are timed alternately without it, every round in a
 process of its own. Prints a Markdown table: medians over rounds in ms, and the noisy plan's over the quiet one's.
 """
-import argparse, json, multiprocessing, os, statistics, subprocess, time
+import argparse, multiprocessing, os, statistics, subprocess, time
+
+import tool
 
 
 def disturb(seconds):
@@ -17,12 +19,12 @@ def disturb(seconds):
             block[i] = (block[i] + 1) & 255
 
 
-def options_of(a, folder):
-    return ["--threads", str(a.threads), "--providers", "own", "--cache", folder]
+def options_of(a):
+    return ["--threads", str(a.threads), "--providers", "own"]
 
 
 def tune(path, folder, noisy, a):
-    process = subprocess.Popen([a.altrt, "tune", path, "--budget", f"{a.budget:g}s"] + options_of(a, folder), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([a.altrt, "tune", path, "--budget", f"{a.budget:g}s", "--cache", folder] + options_of(a), stdout=subprocess.DEVNULL)
     if noisy:
         time.sleep(a.budget / 4)
         other = multiprocessing.Process(target=disturb, args=(a.budget / 2,))
@@ -33,10 +35,7 @@ def tune(path, folder, noisy, a):
 
 
 def time_round(path, folder, a):
-    out = os.path.join(a.work, "bench.json")
-    command = [a.altrt, "bench", path, "--seconds", str(a.seconds), "--json", out]
-    subprocess.run(command + options_of(a, folder), check=True, stdout=subprocess.DEVNULL)
-    return json.load(open(out))["latency_ms"]["median"]
+    return tool.bench(a.altrt, path, folder, a.seconds, os.path.join(a.work, "bench.json"), options_of(a))["latency_ms"]["median"]
 
 
 def main():

@@ -9,29 +9,23 @@ in DIR are kept between runs), then times every plan and the untuned one alterna
 table: latency in ms (median over rounds), trials a second, share of the time for proposing and learning. --png draws the tuner's own estimate of the best latency over time,
 one line for each tuning (needs matplotlib).
 """
-import argparse, json, os, statistics, subprocess
+import argparse, json, os, statistics
+
+import tool
 
 
 def tune(path, proposer, seed, budget, a):
     folder = os.path.join(a.work, f"{proposer}-{seed}-{budget}")
-    report = os.path.join(folder, "tune.json")
-    if not os.path.exists(report):
-        os.makedirs(folder, exist_ok=True)
-        command = [a.altrt, "tune", path, "--budget", f"{budget}s", "--proposer", proposer, "--seed", str(seed), "--json", report + ".part"]
-        subprocess.run(command + options_of(a, folder), check=True, stdout=subprocess.DEVNULL)
-        os.rename(report + ".part", report)
-    return folder, json.load(open(report))
+    options = ["--budget", f"{budget}s", "--proposer", proposer, "--seed", str(seed)]
+    return folder, tool.tune(a.altrt, path, folder, options + options_of(a))
 
 
-def options_of(a, folder):
-    return ["--threads", str(a.threads), "--providers", "own", "--cache", folder]
+def options_of(a):
+    return ["--threads", str(a.threads), "--providers", "own"]
 
 
 def time_round(path, folder, a):
-    out = os.path.join(a.work, "bench.json")
-    command = [a.altrt, "bench", path, "--seconds", str(a.seconds), "--json", out]
-    subprocess.run(command + options_of(a, folder), check=True, stdout=subprocess.DEVNULL)
-    return json.load(open(out))["latency_ms"]["median"]
+    return tool.bench(a.altrt, path, folder, a.seconds, os.path.join(a.work, "bench.json"), options_of(a))["latency_ms"]["median"]
 
 
 def draw(curves, png):
