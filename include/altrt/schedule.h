@@ -31,6 +31,8 @@ enum class LoopStepKind : uint8_t {
   compute_at,  // the stage is computed inside `at_stage`'s loop `loop`, for the region needed there
   hold_at,     // with compute_at: the region's storage lives at the outer loop `loop` of `at_stage` and rolls: only new
                // rows are computed
+  skip,        // iterations of the reduction loop in which a factor of the sum lies outside its tensor, where it counts
+               // as zero, are not computed
   prefetch,    // GPU, with compute_at: the region's values are fetched one iteration of that loop ahead
   inline_stage,    // a pure map: substituted into its readers, no storage
   cache_read,      // tensor `tensor` is copied at loop `loop` into a packed region in thread scope, in the order of use
@@ -64,6 +66,10 @@ struct ALTRT_API StageSchedule {
   StageSchedule& bind(std::string loop);
   StageSchedule& compute_at(std::string stage, std::string loop);
   StageSchedule& hold_at(std::string stage, std::string loop);
+  /// Source of the predicate: the stage's own select(inside, tensor[...], 0) as a factor or a term of its sum. What can
+  /// be tested on entering the loop is tested there, once for everything inside. An infinite or NaN factor beside a
+  /// skipped zero leaves no NaN.
+  StageSchedule& skip(std::string loop);
   StageSchedule& prefetch();
   StageSchedule& inline_stage();
   StageSchedule& cache_read(std::string tensor, std::string loop);

@@ -236,6 +236,7 @@ StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layo
   s.reorder(order);
   for (const std::string& loop : tile) s.unroll(loop);
   s.vectorize(loops.vector.name);
+  for (const std::string& tap : reduction.taps) s.skip(tap);
   for (const std::string& loop : parallel) s.parallel(loop);
   return s;
 }

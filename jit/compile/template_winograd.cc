@@ -1,9 +1,11 @@
 // Winograd convolutions whose output channels are blocked (jit/expr/winograd.cc names the stages and axes). Two ways to
 // cut them:
 //   by rows:     everything for one row of tiles at a time, rows in parallel; for large images with weights that stay
-//   in cache by channels: the transformed data as a kernel of its own, then products and output for one block of output
-//   channels
+//                in cache
+//   by channels: the transformed data as a kernel of its own, then products and output for one block of output channels
 //                at a time, blocks in parallel; for small images with many channels
+// Dimensions before the rows (depth) are cut into blocks, whose halo by rows is transformed once more; their taps that
+// lie in padding are skipped.
 #include <algorithm>
 #include <numeric>
 
@@ -16,8 +18,11 @@ namespace {
 struct Sizes {
   int64_t points, outputs;  // tile size in the transformed domain, and outputs a tile
   int64_t tiles_h, tiles_w;
-  int64_t in, out;  // channels
+  int64_t in, out;            // channels
+  std::vector<int64_t> lead;  // outputs in the dimensions before the rows
 };
+
+std::string lead_axis(const std::string& stage, size_t i) { return stage + ".d" + std::to_string(i); }
 
 int64_t extent_of(const Stage& stage, const std::string& axis) {
   for (const Axis& a : stage.axes) {
@@ -29,18 +34,34 @@ int64_t extent_of(const Stage& stage, const std::string& axis) {
 Sizes sizes_of(const Computation& c) {
   const Stage& z = c.stages[c.find_stage("winograd_z")];
   const Stage& s = c.stages[c.find_stage("winograd_s")];
-  return {extent_of(z, "z.x"), extent_of(s, "s.a"),      extent_of(z, "z.p"),
-          extent_of(z, "z.q"), z.reduce[0].extent.bound, extent_of(z, "z.o")};
+  Sizes sizes{extent_of(z, "z.x"),
+              extent_of(s, "s.a"),
+              extent_of(z, "z.p"),
+              extent_of(z, "z.q"),
+              z.reduce[0].extent.bound,
+              extent_of(z, "z.o"),
+              {}};
+  for (size_t i = 0; i + 2 < c.anchor.kernel.size(); ++i) sizes.lead.push_back(extent_of(z, lead_axis("z", i)));
+  return sizes;
 }
 
 const Stage& output_stage(const Computation& c) { return c.stages[c.readers(c.find_tensor("winograd_s"))[0]]; }
 
-// [x, y, n, channels, p, q] with channels in blocks behind everything else.
-Layout tiled(int64_t channels, int64_t block) {
+// The dimensions of a tensor of `rank` with number `from` behind all others.
+std::vector<int64_t> moved_last(int64_t rank, int64_t from) {
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != from) order.push_back(i);
+  order.push_back(from);
+  return order;
+}
+
+// [x, y, n, channels, d.., p, q] with channels in blocks behind everything else.
+Layout tiled(int64_t channels, int64_t block, size_t lead) {
   Layout layout;
   const int64_t rest = round_up_to(channels, block) - channels;
   if (rest) layout.pad(3, 0, rest, std::nullopt);
-  return layout.split(3, {0, block}).reorder({0, 1, 2, 3, 5, 6, 4});
+  return layout.split(3, {0, block}).reorder(moved_last(7 + static_cast<int64_t>(lead), 4));
 }
 
 struct Tile {
@@ -94,8 +115,13 @@ StageSchedule schedule_products(const Target& target, const Sizes& sizes, int64_
   }
   order.push_back(blocks);
   order.insert(order.end(), {"z.x", "z.y"});
+  for (size_t i = 0; i < sizes.lead.size(); ++i) order.push_back(lead_axis("z", i));
   for (const std::string& loop : {p_outer, q_outer}) {
     if (!loop.empty()) order.push_back(loop);
+  }
+  for (size_t i = 0; i < sizes.lead.size(); ++i) {
+    order.push_back("z.k" + std::to_string(i));
+    s.skip(order.back());
   }
   const int64_t common = std::gcd(block, sizes.in), step = sizes.in % block ? common : block;
   std::string channel = "z.i";
@@ -120,7 +146,7 @@ StageSchedule schedule_products(const Target& target, const Sizes& sizes, int64_
 }  // namespace
 
 bool is_winograd(const Computation& c) {
-  return c.find_stage("winograd_z") >= 0 && c.find_stage("winograd_s") >= 0 && c.anchor.kernel.size() == 2;
+  return c.find_stage("winograd_z") >= 0 && c.find_stage("winograd_s") >= 0 && c.anchor.kernel.size() >= 2;
 }
 
 WinogradParameters default_winograd(const Computation& c, const Layouts& layouts, const Target& target) {
@@ -130,8 +156,10 @@ WinogradParameters default_winograd(const Computation& c, const Layouts& layouts
   const int64_t out_blocks = ceil_div(sizes.out, block);
   w.blocks = target.lanes >= block && out_blocks % 2 == 0 ? 2 : 1;
   w.unroll = 4;
-  const int64_t weight_bytes = sizes.points * sizes.points * sizes.in * sizes.out * 4;
-  w.by_rows = sizes.tiles_h >= 8 && weight_bytes <= target.l2_bytes;
+  int64_t taps = 1;
+  for (size_t i = 0; i < sizes.lead.size(); ++i) taps *= c.anchor.kernel[i];
+  const int64_t weight_bytes = sizes.points * sizes.points * taps * sizes.in * sizes.out * 4;
+  w.by_rows = sizes.tiles_h >= 8 && weight_bytes <= target.l2_bytes * taps;
   return w;
 }
 
@@ -141,11 +169,95 @@ void layout_winograd(const Computation& c, const WinogradParameters& w, Layouts&
   const int64_t wide = block * w.blocks, rest = round_up_to(sizes.out, wide) - sizes.out;
   Layout u;
   if (rest) u.pad(2, 0, rest, std::nullopt);
-  layouts["winograd_u"] = u.split(2, {0, wide}).reorder({0, 1, 2, 4, 3});
-  layouts["winograd_v"] = tiled(sizes.in, block);
-  layouts["winograd_z"] = tiled(sizes.out, block);
-  layouts["winograd_t"] = layouts["winograd_s"] = Layout().reorder({0, 2, 3, 4, 5, 1});
+  // [x, y, blocks of o, taps.., i, o]
+  const auto lead = static_cast<int64_t>(sizes.lead.size());
+  std::vector<int64_t> order{0, 1, 2};
+  for (int64_t i = 0; i < lead; ++i) order.push_back(5 + i);
+  order.insert(order.end(), {4, 3});
+  layouts["winograd_u"] = u.split(2, {0, wide}).reorder(order);
+  layouts["winograd_v"] = tiled(sizes.in, block, sizes.lead.size());
+  layouts["winograd_z"] = tiled(sizes.out, block, sizes.lead.size());
+  layouts["winograd_t"] = layouts["winograd_s"] = Layout().reorder(moved_last(6 + lead, 1));
 }
+
+namespace {
+
+// `names` with the axes d0, d1, .. of the stage behind the first `at`.
+std::vector<std::string> with_lead(std::vector<std::string> names, size_t at, const std::string& stage,
+                                   const Sizes& sizes) {
+  for (size_t i = 0; i < sizes.lead.size(); ++i)
+    names.insert(names.begin() + static_cast<std::ptrdiff_t>(at + i), lead_axis(stage, i));
+  return names;
+}
+
+void schedule_transforms(const Sizes& sizes, const std::string& output, const std::string& column, Schedule& schedule) {
+  schedule["winograd_u"].unroll("u.r").unroll("u.s").parallel("u.x").parallel("u.y").parallel("u.o.0");
+  schedule["winograd_t"]
+      .reorder(with_lead({"t.n", "t.p", "t.q", "t.j", "t.r", "t.x", "t.i"}, 1, "t", sizes))
+      .unroll("t.x")
+      .unroll("t.r")
+      .vectorize("t.i")
+      .compute_at("winograd_v", "v.q");
+  schedule["winograd_v"]
+      .reorder(with_lead({"v.n", "v.i.0", "v.p", "v.q", "v.x", "v.j", "v.y", "v.i.1"}, 2, "v", sizes))
+      .unroll("v.y")
+      .unroll("v.j")
+      .vectorize("v.i.1");
+  schedule["winograd_s"]
+      .reorder(with_lead({"s.n", "s.p", "s.q", "s.y", "s.x", "s.a", "s.o"}, 1, "s", sizes))
+      .unroll("s.a")
+      .unroll("s.x")
+      .vectorize("s.o")
+      .compute_at(output, column);
+}
+
+// The loops of the output stage, by part.
+struct OutputLoops {
+  std::string n, o, tap;
+  std::vector<std::string> rows, columns;  // over tiles, outermost first
+  std::string row, column;                 // within a tile
+  std::vector<std::string> blocks, lead;   // of lead dimensions: loops over blocks, loops within one
+};
+
+// Cuts an axis into tiles; those of a dilated kernel's images take turns. Returns the loop within a tile.
+std::string cut_tiles(const Axis& axis, int64_t outputs, int64_t dilation, std::vector<std::string>& tiles,
+                      StageSchedule& y) {
+  y.split(axis.name, outputs * dilation, axis.extent.bound % (outputs * dilation) ? Tail::mask : Tail::peel);
+  tiles.push_back(axis.name + ".0");
+  if (dilation == 1) return axis.name + ".1";
+  y.split(axis.name + ".1", dilation);
+  tiles.push_back(axis.name + ".1.1");
+  return axis.name + ".1.0";
+}
+
+OutputLoops cut_output(const Computation& c, const Stage& out, const Sizes& sizes, const WinogradParameters& w,
+                       StageSchedule& y) {
+  OutputLoops loops;
+  const size_t rank = out.axes.size(), spatial = c.anchor.dilations.size();
+  loops.n = out.axes[0].name;
+  loops.o = out.axes[1].name;
+  loops.tap = out.reduce[0].name;
+  loops.row = cut_tiles(out.axes[rank - 2], sizes.outputs, c.anchor.dilations[spatial - 2], loops.rows, y);
+  loops.column = cut_tiles(out.axes[rank - 1], sizes.outputs, c.anchor.dilations[spatial - 1], loops.columns, y);
+  for (size_t i = 2; i + 2 < rank; ++i) {
+    const std::string& name = out.axes[i].name;
+    if (i == 2 && w.lead > 0 && w.lead < out.axes[i].extent.bound && out.axes[i].extent.bound % w.lead == 0) {
+      y.split(name, w.lead);
+      loops.blocks.push_back(name + ".0");
+      loops.lead.push_back(name + ".1");
+    } else {
+      loops.lead.push_back(name);
+    }
+  }
+  return loops;
+}
+
+template <typename T>
+void append(std::vector<std::string>& to, const T& loops) {
+  to.insert(to.end(), loops.begin(), loops.end());
+}
+
+}  // namespace
 
 Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const Target& target,
                            const WinogradParameters& w) {
@@ -153,50 +265,40 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
   const Sizes sizes = sizes_of(c);
   const Stage& out = output_stage(c);
   const int64_t block = channel_block(layout_of(c, out.outputs[0], layouts));
-  const std::string n = out.axes[0].name, o = out.axes[1].name, h = out.axes[2].name, x = out.axes[3].name;
-  const std::string tap = out.reduce[0].name;
-  schedule["winograd_u"].unroll("u.r").unroll("u.s").parallel("u.x").parallel("u.y").parallel("u.o.0");
-  schedule["winograd_t"]
-      .reorder({"t.n", "t.p", "t.q", "t.j", "t.r", "t.x", "t.i"})
-      .unroll("t.x")
-      .unroll("t.r")
-      .vectorize("t.i")
-      .compute_at("winograd_v", "v.q");
-  StageSchedule& v = schedule["winograd_v"];
-  v.reorder({"v.n", "v.i.0", "v.p", "v.q", "v.x", "v.j", "v.y", "v.i.1"});
-  v.unroll("v.y").unroll("v.j").vectorize("v.i.1");
-  schedule["winograd_z"] = schedule_products(target, sizes, block, w);
-  schedule["winograd_s"]
-      .reorder({"s.n", "s.p", "s.q", "s.y", "s.x", "s.a", "s.o"})
-      .unroll("s.a")
-      .unroll("s.x")
-      .vectorize("s.o")
-      .compute_at(out.name, x + ".0");
   StageSchedule& y = schedule[out.name];
-  y.split(h, sizes.outputs, out.axes[2].extent.bound % sizes.outputs ? Tail::mask : Tail::peel);
-  y.split(x, sizes.outputs, out.axes[3].extent.bound % sizes.outputs ? Tail::mask : Tail::peel);
-  std::vector<std::string> order{n}, parallel{n};
+  const OutputLoops loops = cut_output(c, out, sizes, w, y);
+  schedule_transforms(sizes, out.name, loops.columns.back(), schedule);
+  StageSchedule &v = schedule["winograd_v"], &z = schedule["winograd_z"];
+  z = schedule_products(target, sizes, block, w);
+  std::vector<std::string> order{loops.n}, parallel;
   if (w.by_rows) {
-    order.insert(order.end(), {h + ".0", o + ".0"});
-    parallel.push_back(h + ".0");
-    v.compute_at(out.name, h + ".0");
-    schedule["winograd_z"].compute_at(out.name, h + ".0");
+    append(order, loops.blocks);
+    append(order, loops.rows);
+    parallel = order;
+    order.push_back(loops.o + ".0");
+    append(order, loops.lead);
+    v.compute_at(out.name, loops.rows.back());
+    z.compute_at(out.name, loops.rows.back());
   } else {
-    std::string blocks = o + ".0";
+    std::string blocks = loops.o + ".0";
+    std::vector<std::string> inner;
     if (w.blocks > 1) {
       y.split(blocks, w.blocks);
-      order.insert(order.end(), {blocks + ".0", blocks + ".1"});
+      inner.push_back(blocks + ".1");
       blocks += ".0";
-    } else {
-      order.push_back(blocks);
     }
-    order.push_back(h + ".0");
-    parallel.push_back(blocks);
-    v.parallel("v.n").parallel("v.i.0").parallel("v.p");
-    schedule["winograd_z"].compute_at(out.name, blocks);
+    order.push_back(blocks);
+    parallel = order;
+    append(order, loops.blocks);
+    append(order, inner);
+    append(order, loops.lead);
+    append(order, loops.rows);
+    for (const std::string& loop : with_lead({"v.n", "v.i.0", "v.p"}, 2, "v", sizes)) v.parallel(loop);
+    z.compute_at(out.name, loops.blocks.empty() ? blocks : loops.blocks.back());
   }
-  order.insert(order.end(), {x + ".0", h + ".1", tap, x + ".1", o + ".1"});
-  y.reorder(order).unroll(tap).unroll(x + ".1").vectorize(o + ".1");
+  append(order, loops.columns);
+  append(order, std::vector{loops.row, loops.tap, loops.column, loops.o + ".1"});
+  y.reorder(order).unroll(loops.tap).unroll(loops.column).vectorize(loops.o + ".1");
   for (const std::string& loop : parallel) y.parallel(loop);
   return schedule;
 }

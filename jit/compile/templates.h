@@ -62,11 +62,12 @@ struct MatmulParameters {
   bool operator==(const MatmulParameters&) const = default;
 };
 
-/// Winograd convolution in two dimensions.
+/// Winograd convolution in two or more dimensions.
 struct WinogradParameters {
   int64_t blocks = 1;    // output channel blocks side by side in the products' tile
   int64_t unroll = 4;    // input channels unrolled
   bool by_rows = false;  // everything for one row of tiles at a time; else one block of output channels at a time
+  int64_t lead = 0;      // outputs of the first dimension before the rows (depth) at a time; 0 = all
 
   bool operator==(const WinogradParameters&) const = default;
 };
@@ -156,7 +157,7 @@ StageSchedule schedule_matmul(const Computation& c, const Layouts& layouts, cons
 StageSchedule schedule_map(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target);
 StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,
                                  const Target& target);
-/// A Computation made by winograd() from a two-dimensional convolution.
+/// A Computation made by winograd().
 bool is_winograd(const Computation& c);
 WinogradParameters default_winograd(const Computation& c, const Layouts& layouts, const Target& target);
 /// Layouts of the transformed tensors; the output's must be channel-blocked.

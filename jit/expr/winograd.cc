@@ -2,11 +2,15 @@
 // two spatial dimensions. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016);
 // interpolation points 0, 1, -1, 2, -2, infinity.
 //
-//   u[x, y, o, i] = sum_{r,s} G[x, r] G[y, s] w[o, i, r, s]                        (constants only: the plan runs it
-//   once) t[n, i, p, q, x, j] = sum_r BT[x, r] data[n, i, p*m + r - pad, q*m + j - pad] v[x, y, n, i, p, q] = sum_j
-//   BT[y, j] t[n, i, p, q, x, j] z[x, y, n, o, p, q] = sum_i u[x, y, o, i] v[x, y, n, i, p, q] s[n, o, p, q, a, y] =
-//   sum_x AT[a, x] z[x, y, n, o, p, q] out[n, o, h, w] = epilogue(sum_y AT[w mod m, y] s[n, o, h div m, w div m, h mod
-//   m, y])
+//   u[x, y, o, i] = sum_{r,s} G[x, r] G[y, s] w[o, i, r, s]                   (constants only: the plan runs it once)
+//   t[n, i, p, q, x, j] = sum_r BT[x, r] data[n, i, row(p, r) - pad, row(q, j) - pad]
+//   v[x, y, n, i, p, q] = sum_j BT[y, j] t[n, i, p, q, x, j]
+//   z[x, y, n, o, p, q] = sum_i u[x, y, o, i] v[x, y, n, i, p, q]
+//   s[n, o, p, q, a, y] = sum_x AT[a, x] z[x, y, n, o, p, q]
+//   out[n, o, h, w] = epilogue(sum_y AT[inside(w), y] s[n, o, tile(h), tile(w), inside(h), y])
+//
+// A kernel that is dilated by d sees rows of the same remainder by d as an image of its own. Tiles of the d images take
+// turns: row(p, r) = (p div d) m d + p mod d + r d, tile(h) = (h div (m d)) d + h mod d, inside(h) = h mod (m d) div d.
 //
 // Leading spatial dimensions (depth) stay as they are in every stage; their taps join the reduction of z.
 #include <memory>
@@ -52,8 +56,10 @@ class Winograd {
     for (int i = 0; i < lead_; ++i) lead_out_.push_back(out[2 + i].bound);
     height_ = out[out.size() - 2].bound;
     width_ = out[out.size() - 1].bound;
-    tiles_h_ = (height_ + m_.outputs - 1) / m_.outputs;
-    tiles_w_ = (width_ + m_.outputs - 1) / m_.outputs;
+    dilation_h_ = c.anchor.dilations[c.anchor.dilations.size() - 2];
+    dilation_w_ = c.anchor.dilations.back();
+    tiles_h_ = tiles(height_, dilation_h_);
+    tiles_w_ = tiles(width_, dilation_w_);
   }
 
   Computation make() {
@@ -73,6 +79,20 @@ class Winograd {
   }
 
  private:
+  int64_t tiles(int64_t extent, int64_t dilation) const {
+    const int64_t across = m_.outputs * dilation;
+    return (extent + across - 1) / across * dilation;
+  }
+  Expr row(const Expr& tile, const Expr& tap, int64_t dilation) const {
+    return floor_div(tile, dilation) * (m_.outputs * dilation) + floor_mod(tile, dilation) + tap * dilation;
+  }
+  Expr tile(const Expr& at, int64_t dilation) const {
+    return floor_div(at, m_.outputs * dilation) * dilation + floor_mod(at, dilation);
+  }
+  Expr inside(const Expr& at, int64_t dilation) const {
+    return floor_div(floor_mod(at, m_.outputs * dilation), dilation);
+  }
+
   Expr entry(const Values& matrix, int64_t columns, const Expr& row, const Expr& column) const {
     return table(matrix, DataType::f32, row * columns + column);
   }
@@ -145,8 +165,8 @@ class Winograd {
     std::vector<Extent> t_shape;
     for (const Axis& axis : axes) t_shape.push_back(axis.extent);
     const int t = add(c, "winograd_t", t_shape);
-    const Expr h = variable("t.p") * m_.outputs + variable("t.r") - c_.anchor.pads[spatial - 2];
-    const Expr w = variable("t.q") * m_.outputs + variable("t.j") - c_.anchor.pads[spatial - 1];
+    const Expr h = row(variable("t.p"), variable("t.r"), dilation_h_) - c_.anchor.pads[spatial - 2];
+    const Expr w = row(variable("t.q"), variable("t.j"), dilation_w_) - c_.anchor.pads[spatial - 1];
     Exprs index{variable("t.n"), variable("t.i")};
     for (const Axis& axis : lead) index.push_back(variable(axis.name));
     index.push_back(h);
@@ -221,10 +241,10 @@ class Winograd {
     const Expr h = variable(out.axes[rank - 2].name), w = variable(out.axes[rank - 1].name);
     Exprs index;
     for (size_t i = 0; i + 2 < rank; ++i) index.push_back(variable(out.axes[i].name));
-    index.insert(index.end(), {floor_div(h, m_.outputs), floor_div(w, m_.outputs), floor_mod(h, m_.outputs),
-                               variable("winograd.y")});
+    index.insert(index.end(),
+                 {tile(h, dilation_h_), tile(w, dilation_w_), inside(h, dilation_h_), variable("winograd.y")});
     out.reduce = {{"winograd.y", m_.points}};
-    out.state[0].update = fma(entry(m_.at, m_.points, floor_mod(w, m_.outputs), variable("winograd.y")),
+    out.state[0].update = fma(entry(m_.at, m_.points, inside(w, dilation_w_), variable("winograd.y")),
                               access(s, DataType::f32, index), state(0, DataType::f32));
     stages.push_back(std::move(out));
   }
@@ -234,7 +254,8 @@ class Winograd {
   Matrices m_;
   int lead_ = 0;
   Extent batch_;
-  int64_t channels_ = 0, outputs_ = 0, height_ = 0, width_ = 0, tiles_h_ = 0, tiles_w_ = 0;
+  int64_t channels_ = 0, outputs_ = 0, height_ = 0, width_ = 0, tiles_h_ = 0, tiles_w_ = 0, dilation_h_ = 1,
+          dilation_w_ = 1;
   std::vector<int64_t> lead_out_;
 };
 
@@ -249,7 +270,7 @@ bool winograd_fits(const Computation& c) {
   if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return false;
   if (stage.axes.size() != c.tensors[a.data].shape.size()) return false;
   for (size_t i = a.kernel.size() - 2; i < a.kernel.size(); ++i) {
-    if (a.kernel[i] != 3 || a.strides[i] != 1 || a.dilations[i] != 1) return false;
+    if (a.kernel[i] != 3 || a.strides[i] != 1) return false;
   }
   return true;
 }

@@ -75,6 +75,7 @@ class StageEmitter {
   Stmts enter(const Walk& walk, size_t i, Place place, const Loop& loop, int64_t first, const Extent& extent);
   Stmts entered(const Walk& walk, size_t i, const Place& place);
   bool guards(const Walk& walk, const Loop& loop, const SplitRecord& split, const LoopScope& scope) const;
+  Expr contributes(const Loop& loop, const LoopScope& scope) const;
   bool is_deferred(const Loop& loop, const SplitRecord& split) const;
 
   // produce.cc

@@ -159,6 +159,9 @@ class Builder {
       case LoopStepKind::parallel:
         find(step.loop).parallel = true;
         return;
+      case LoopStepKind::skip:
+        find(step.loop).skips = true;
+        return;
       default:
         return;  // where a stage is computed is not about its own loops
     }
@@ -173,6 +176,10 @@ class Builder {
       if (loop.kind == LoopKind::vector && i + 1 != loops_.order.size())
         fail("vector loop " + loop.name + " is not the innermost loop");
       if (loop.parallel) check_parallel(i, is_root);
+      step_ = "skip(" + loop.name + ")";
+      if (loop.skips && !loop.reduction) fail("loop " + loop.name + " is no reduction");
+      if (loop.skips && (loop.kind == LoopKind::vector || loop.kind == LoopKind::thread))
+        fail("iterations of loop " + loop.name + " run at once");
     }
     check_bound();
     for (const auto& [source, split] : loops_.splits) {
@@ -227,8 +234,8 @@ class Builder {
   }
 
   void require_plain(const Loop& loop) const {
-    if (loop.kind != LoopKind::serial || loop.parallel)
-      fail("loop " + loop.name + " is parallel, unrolled, vectorised or bound already");
+    if (loop.kind != LoopKind::serial || loop.parallel || loop.skips)
+      fail("loop " + loop.name + " is parallel, unrolled, vectorised, bound or skipped in already");
     if (loop.extent.is_symbolic()) fail("loop " + loop.name + " has a run-time extent");
   }
 

@@ -30,6 +30,7 @@ struct Loop {
   LoopKind kind = LoopKind::serial;
   bool parallel = false;
   bool reduction = false;
+  bool skips = false;  // iterations that add zero
 
   /// Replaced by copies or lanes when code is made, so that an index over it can be constant.
   bool is_expanded() const {

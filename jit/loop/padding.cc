@@ -184,25 +184,42 @@ bool is_covered(const Expr& read, const GuardedDim& guarded, double value, const
 
 }  // namespace
 
-Border common_border(const Computation& c, int tensor) {
+Exprs contributing_conditions(const Stage& stage) {
+  if (stage.state.size() != 1) return {};
+  const Expr& update = stage.state[0].update;
+  Exprs parts;
+  if (update.is(ExprKind::fma) && update->args[2].is(ExprKind::state)) {
+    parts = {update->args[0], update->args[1]};
+  } else if (update.is(ExprKind::add) && update->args[0].is(ExprKind::state)) {
+    const Expr& term = update->args[1];
+    parts = term.is(ExprKind::mul) ? Exprs{term->args[0], term->args[1]} : Exprs{term};
+  }
+  for (const Expr& part : parts)
+    if (is_guarded_read(part) && same_value(constant_value(part->args[2]), 0)) return conjuncts(part->args[0]);
+  return {};
+}
+
+Border common_border(const Computation& c, int tensor,
+                     const std::function<bool(const Stage&, const Expr& condition)>& is_tested) {
   const TensorDecl& decl = c.tensors[static_cast<size_t>(tensor)];
   Border border;
   border.value.resize(decl.shape.size());
   std::vector<bool> differs(decl.shape.size(), false);
-  const auto look = [&](const Expr& e) {
+  const auto look = [&](const Stage& stage, const Expr& e) {
     if (!is_guarded_read(e) || e->args[1]->id != tensor) return;
     const double value = constant_value(e->args[2]);
     for (const Expr& condition : conjuncts(e->args[0])) {
       const GuardedDim guarded = protects(condition, e->args[1], decl);
-      if (guarded.side == Side::none) continue;
+      if (guarded.side == Side::none || is_tested(stage, condition)) continue;
       auto& known = border.value[guarded.dim];
       if (known && !same_value(*known, value)) differs[guarded.dim] = true;
       known = value;
     }
   };
   for (const Stage& stage : c.stages) {
-    for (const StateValue& state : stage.state) visit(state.update, look);
-    for (const Expr& result : stage.results) visit(result, look);
+    const auto look_here = [&](const Expr& e) { look(stage, e); };
+    for (const StateValue& state : stage.state) visit(state.update, look_here);
+    for (const Expr& result : stage.results) visit(result, look_here);
   }
   for (size_t d = 0; d < differs.size(); ++d)
     if (differs[d]) border.value[d].reset();

@@ -1,6 +1,7 @@
 // What a layout's padding means for loops and predicates.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -41,9 +42,15 @@ struct OutsideValues {
   std::vector<Border> border;
 };
 
+/// Where a point of the stage's sum may add something but zero: conjuncts of the condition under which a factor or term
+/// is read, select(condition, tensor[..], 0). Empty where there is none, or the stage is no such sum.
+Exprs contributing_conditions(const Stage& stage);
+
 /// The constants with which every read of `tensor` past a dimension's ends is guarded: select(0 <= e && e < extent,
-/// tensor[.. e ..], constant); absent where reads disagree or none is guarded.
-Border common_border(const Computation& c, int tensor);
+/// tensor[.. e ..], constant); absent where reads disagree or none is guarded. Conditions for which `is_tested` hold
+/// before the read: they ask for no border.
+Border common_border(const Computation& c, int tensor,
+                     const std::function<bool(const Stage&, const Expr& condition)>& is_tested);
 
 /// Drops the range conditions from select(condition, tensor[...], constant) that the tensor's padding or border makes
 /// superfluous. Stage bodies only; what is left reads the same values.

@@ -109,6 +109,17 @@ void check_placements(const Prepared& p) {
   }
 }
 
+/// The schedule asks for the condition on entering a loop.
+bool is_tested(const Prepared& p, const Stage& stage, const Expr& condition) {
+  const auto number = static_cast<size_t>(p.computation.find_stage(stage.name));
+  const Exprs& known = p.contributing[number];
+  const bool contributes = std::any_of(known.begin(), known.end(), [&](const Expr& e) { return equal(e, condition); });
+  return contributes &&
+         std::any_of(p.schedules[number].steps.begin(), p.schedules[number].steps.end(), [&](const LoopStep& step) {
+           return step.kind == LoopStepKind::skip && uses_variable(condition, step.loop);
+         });
+}
+
 void find_outside_values(Prepared& p) {
   const size_t count = p.computation.tensors.size();
   p.outside.reach.resize(count);
@@ -120,7 +131,9 @@ void find_outside_values(Prepared& p) {
     if (p.placements[i].at < 0) continue;
     for (int output : p.stage(static_cast<int>(i)).outputs) {
       const auto t = static_cast<size_t>(output);
-      p.outside.border[t] = common_border(p.computation, output);
+      p.outside.border[t] = common_border(p.computation, output, [&p](const Stage& stage, const Expr& condition) {
+        return is_tested(p, stage, condition);
+      });
       p.outside.reach[t].clear();  // a region has no padding of its own
     }
   }
@@ -200,6 +213,7 @@ Prepared prepare(const Computation& c, const Layouts& given, const Schedule& giv
     const TensorDecl& tensor = p.tensor(static_cast<int>(t));
     if (writers.empty() || p.placement(writers[0]).at < 0) check_layout(tensor, p.layouts[t], tensor.shape);
   }
+  for (const Stage& stage : p.computation.stages) p.contributing.push_back(contributing_conditions(stage));
   find_outside_values(p);
   drop_covered_guards(p.computation, p.outside);
   select_borders(p);

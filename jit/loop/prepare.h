@@ -26,6 +26,7 @@ struct Prepared {
   std::vector<Placement> placements;     // by stage
   std::vector<bool> copies;              // by stage: made by cache_read, its loops are chosen by lowering
   OutsideValues outside;                 // by tensor
+  std::vector<Exprs> contributing;       // by stage: contributing_conditions, before padding makes any superfluous
 
   const Stage& stage(int i) const { return computation.stages[static_cast<size_t>(i)]; }
   const TensorDecl& tensor(int i) const { return computation.tensors[static_cast<size_t>(i)]; }

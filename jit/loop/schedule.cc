@@ -17,7 +17,7 @@ struct KindName {
   const char* name;
 };
 
-constexpr std::array<KindName, 13> kKinds{{{LoopStepKind::split, "split"},
+constexpr std::array<KindName, 14> kKinds{{{LoopStepKind::split, "split"},
                                            {LoopStepKind::fuse, "fuse"},
                                            {LoopStepKind::reorder, "reorder"},
                                            {LoopStepKind::vectorize, "vectorize"},
@@ -26,6 +26,7 @@ constexpr std::array<KindName, 13> kKinds{{{LoopStepKind::split, "split"},
                                            {LoopStepKind::bind, "bind"},
                                            {LoopStepKind::compute_at, "compute_at"},
                                            {LoopStepKind::hold_at, "hold_at"},
+                                           {LoopStepKind::skip, "skip"},
                                            {LoopStepKind::prefetch, "prefetch"},
                                            {LoopStepKind::inline_stage, "inline_stage"},
                                            {LoopStepKind::cache_read, "cache_read"},
@@ -113,6 +114,7 @@ LoopStep parse_step(LoopStepKind kind, const std::vector<std::string>& arguments
     case LoopStepKind::unroll:
     case LoopStepKind::parallel:
     case LoopStepKind::bind:
+    case LoopStepKind::skip:
       expect_count(arguments, 1, 1, line);
       step.loop = arguments[0];
       break;
@@ -186,6 +188,11 @@ StageSchedule& StageSchedule::bind(std::string loop) {
   return *this;
 }
 
+StageSchedule& StageSchedule::skip(std::string loop) {
+  steps.push_back(LoopStep{.kind = LoopStepKind::skip, .loop = std::move(loop)});
+  return *this;
+}
+
 StageSchedule& StageSchedule::compute_at(std::string stage, std::string loop) {
   steps.push_back(LoopStep{.kind = LoopStepKind::compute_at, .loop = std::move(loop), .at_stage = std::move(stage)});
   return *this;
@@ -243,6 +250,7 @@ std::string to_string(const LoopStep& step) {
     case LoopStepKind::unroll:
     case LoopStepKind::parallel:
     case LoopStepKind::bind:
+    case LoopStepKind::skip:
       text += step.loop;
       break;
     case LoopStepKind::compute_at:

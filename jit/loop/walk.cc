@@ -96,8 +96,37 @@ Stmts StageEmitter::entered(const Walk& w, size_t i, const Place& place) {
     if (body.empty()) return body;
     return {if_then(condition, std::move(body))};
   }
+  if (loop.skips && w.phase == Phase::update) {
+    const Expr condition = contributes(loop, place.scope);
+    if (condition.is_int(0)) return {};
+    if (!condition.is_int(1)) {
+      Place inside = place;
+      inside.scope.assume(condition);
+      Stmts body = with_producers(w, i, inside);
+      if (body.empty()) return body;
+      return {if_then(condition, std::move(body))};
+    }
+  }
   if (w.phase == Phase::outer || w.phase == Phase::update) return with_producers(w, i, place);
   return walk(w, i + 1, place);
+}
+
+/// What can be said on entering `loop` of where its iteration adds something.
+Expr StageEmitter::contributes(const Loop& loop, const LoopScope& scope) const {
+  const Substitution axes = body_values(scope).axes;
+  const Loop* bound = loops_.bound();
+  const bool barriers = bound && !stages_inside(loops_.position(loop.name)).empty();
+  std::vector<Expr> conditions;
+  for (const Expr& condition : group_.contributing[static_cast<size_t>(stage_number_)]) {
+    const Expr here = scope.simplify(substitute(condition, axes));
+    bool known = true;
+    visit(here, [&](const Expr& e) {
+      if (!e.is(ExprKind::variable)) return;
+      known = known && scope.ranges().count(e->name) && !(barriers && e->name == bound->name);
+    });
+    if (known) conditions.push_back(here);
+  }
+  return conjunction(conditions);
 }
 
 }  // namespace altrt::jit

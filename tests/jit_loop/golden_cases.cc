@@ -132,6 +132,27 @@ Case convolution_with_packed_weights_and_padded_input() {
   return c;
 }
 
+/// Rows outside the image are not multiplied: neither where zeros lie in memory, nor where an intermediate's region
+/// would hold them.
+Case rows_of_taps_in_padding() {
+  Case c;
+  c.computation = convolution(8, 16, 5, 5);
+  c.layouts["x"].pad(2, 1, 1, 0.0).pad(3, 1, 1, 0.0);
+  c.layouts["k"].reorder({1, 2, 3, 0});
+  c.layouts["y"].split(1, {0, 16}).reorder({0, 1, 3, 4, 2});
+  c.schedule["conv"].split("w", 5).reorder({"n", "o.0", "h", "w.0", "kh", "kw", "i", "w.1", "o.1"});
+  c.schedule["conv"].unroll("w.1").vectorize("o.1").skip("kh").skip("kw");
+  return c;
+}
+
+Case rows_of_an_intermediate_in_padding() {
+  Case c;
+  c.computation = twice(6, 8);
+  c.schedule["second"].reorder({"h1", "kh1", "w1"}).vectorize("w1").skip("kh1");
+  c.schedule["first"].reorder({"h0", "kh0", "w0"}).vectorize("w0").skip("kh0").compute_at("second", "h1");
+  return c;
+}
+
 Case matmul_tile_with_overlap_and_pad() {
   Case c;
   c.computation = product(13, 40, 9);
@@ -280,6 +301,8 @@ Case blocks_of_a_tail_are_split_again() {
 const std::vector<GoldenCase>& golden_cases() {
   static const std::vector<GoldenCase> all = [] {
     std::vector<GoldenCase> cases{{"convolution", convolution_with_packed_weights_and_padded_input()},
+                                  {"skipped_taps", rows_of_taps_in_padding()},
+                                  {"skipped_rows", rows_of_an_intermediate_in_padding()},
                                   {"matmul", matmul_tile_with_overlap_and_pad()},
                                   {"matmul_blocked", matmul_blocked_over_the_reduction()},
                                   {"softmax", softmax_one_row_at_a_time()},

@@ -15,7 +15,8 @@ Schedule example() {
       .reorder({"o.0", "w.0"})
       .vectorize("o.1")
       .unroll("w.1")
-      .parallel("o.0");
+      .parallel("o.0")
+      .skip("kh");
   schedule["conv"].cache_read("x", "w.0").split_reduction("i", 4);
   schedule["relu"].inline_stage();
   schedule["a.b(c)"].compute_at("conv", "h").hold_at("conv", "n*h");
@@ -33,6 +34,7 @@ TEST(Schedule, PrintsAsAScriptThatParsesBack) {
             "conv.vectorize(o.1)\n"
             "conv.unroll(w.1)\n"
             "conv.parallel(o.0)\n"
+            "conv.skip(kh)\n"
             "conv.cache_read(x, w.0)\n"
             "conv.split_reduction(i, 4)\n"
             "relu.inline_stage()\n");

@@ -116,19 +116,57 @@ Computation separable(Random& random) {
   return m.c;
 }
 
+/// Two or three dimensions, of which the last two may be dilated.
 Computation winograd(Random& random) {
   Maker m("winograd", random);
+  const bool deep = random.chance(30);
   const int64_t in = random.in(1, 3), filters = random.in(1, 4), h = random.in(3, 9), w = random.in(3, 9);
-  const int x = m.tensor("x", {1, in, h, w}, Role::input), k = m.tensor("k", {filters, in, 3, 3}, Role::constant),
-            y = m.tensor("y", {1, filters, h, w}, Role::output);
-  Stage stage = m.map("conv", {"n", "o", "h", "w"}, {1, filters, h, w}, y, state(0, kFloat));
-  stage.reduce = {{"i", in}, {"kh", 3}, {"kw", 3}};
-  const Expr ih = at("h") + at("kh") - 1, iw = at("w") + at("kw") - 1;
-  const Expr value = select(logical_and(in_range(ih, 0, h), in_range(iw, 0, w)), m.read(x, {at("n"), at("i"), ih, iw}),
-                            constant(kFloat, 0));
-  stage.state = {Maker::sum_of(value * m.read(k, {at("o"), at("i"), at("kh"), at("kw")}))};
+  const int64_t taps = random.in(1, 3), before = random.in(0, taps - 1), d = random.in(1, 4),
+                out_d = d + 2 * before - taps + 1;
+  const int64_t dilation_h = random.chance(30) ? random.in(2, 3) : 1, dilation_w = random.chance(30) ? 2 : 1;
+  std::vector<int64_t> image{1, in}, kernel{filters, in}, result{1, filters};
+  std::vector<std::string> axes{"n", "o"};
+  const bool has_depth = deep && out_d > 0;
+  if (has_depth) {
+    image.push_back(d);
+    kernel.push_back(taps);
+    result.push_back(out_d);
+    axes.emplace_back("d");
+  }
+  image.insert(image.end(), {h, w});
+  kernel.insert(kernel.end(), {3, 3});
+  result.insert(result.end(), {h, w});
+  axes.insert(axes.end(), {"h", "w"});
+  const int x = m.tensor("x", image, Role::input), k = m.tensor("k", kernel, Role::constant),
+            y = m.tensor("y", result, Role::output);
+  Stage stage = m.map("conv", axes, result, y, state(0, kFloat));
+  stage.reduce = {{"i", in}};
+  const Expr ih = at("h") + at("kh") * dilation_h - dilation_h, iw = at("w") + at("kw") * dilation_w - dilation_w;
+  Expr inside = logical_and(in_range(ih, 0, h), in_range(iw, 0, w));
+  Exprs from{at("n"), at("i")}, weight{at("o"), at("i")};
+  if (has_depth) {
+    stage.reduce.push_back({"kd", taps});
+    const Expr id = at("d") + at("kd") - before;
+    inside = logical_and(in_range(id, 0, d), inside);
+    from.push_back(id);
+    weight.push_back(at("kd"));
+  }
+  stage.reduce.insert(stage.reduce.end(), {{"kh", 3}, {"kw", 3}});
+  from.insert(from.end(), {ih, iw});
+  weight.insert(weight.end(), {at("kh"), at("kw")});
+  const Expr value = select(inside, m.read(x, from), constant(kFloat, 0));
+  stage.state = {Maker::sum_of(value * m.read(k, weight))};
   m.add(stage);
-  m.c.anchor = Anchor{AnchorKind::conv, 0, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, x, k};
+  Anchor& a = m.c.anchor;
+  a = Anchor{AnchorKind::conv, 0, {3, 3}, {1, 1}, {dilation_h, dilation_w}, {}, 1, x, k};
+  std::vector<int64_t> pads{dilation_h, dilation_w};
+  if (has_depth) {
+    a.kernel.insert(a.kernel.begin(), taps);
+    a.strides.insert(a.strides.begin(), 1);
+    a.dilations.insert(a.dilations.begin(), 1);
+    pads.insert(pads.begin(), before);
+  }
+  for (int i = 0; i < 2; ++i) a.pads.insert(a.pads.end(), pads.begin(), pads.end());
   return apply_algorithm(m.c, "winograd2");
 }
 

@@ -126,6 +126,9 @@ class StageScheduler {
     }
     expand();
     if (wish_.threads && random_.chance(80)) bind();
+    Random skips = random_;  // the choices that follow stay what they are without it
+    for (const std::string& loop : loops_->reduction_loops())
+      if (skips.chance(30)) attempt([&](StageSchedule& s) { s.skip(loop); });
     if (may_parallel && random_.chance(50)) {
       for (size_t i = 0; i < loops_->order.size() && i < 2; ++i) {
         const std::string name = loops_->order[i].name;

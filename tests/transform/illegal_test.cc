@@ -145,6 +145,16 @@ const std::vector<Illegal> kLoops{
     on_loops(
         "splitUnrolled", kOutput, [](S& s) { s.unroll("w").split("w", 7); }, "split(w, 7, peel)", "already"),
     on_loops(
+        "skipSpatial", kOutput, [](S& s) { s.skip("h"); }, "skip(h)", "no reduction"),
+    on_loops(
+        "skipLanes", kOutput,
+        [](S& s) {
+          s.reorder({"w", "kh"}).vectorize("kh").skip("kh");
+        },
+        "skip(kh)", "run at once"),
+    on_loops(
+        "splitSkipped", kOutput, [](S& s) { s.skip("kh").split("kh", 2); }, "split(kh, 2, peel)", "already"),
+    on_loops(
         "padUnpadded", kOutput, [](S& s) { s.split("w", 4, Tail::pad); }, "split(w, 4, pad)", "padding of 2"),
     on_loops(
         "padReduction", kOutput, [](S& s) { s.split("kh", 2, Tail::pad); }, "split(kh, 2, pad)", "reduction"),

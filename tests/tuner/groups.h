@@ -40,12 +40,17 @@ struct Groups {
   Groups& operator=(const Groups&) = delete;
 };
 
-inline Model conv_model(const Shape& input, const Shape& weights, int64_t stride, int64_t groups) {
+inline Model conv_model(const Shape& input, const Shape& weights, int64_t stride, int64_t groups,
+                        int64_t dilation = 1) {
   GraphBuilder b("conv");
   b.input("x", DataType::f32, input);
-  const int64_t pad = weights[2] / 2;
+  const size_t rank = input.size() - 2;
+  const int64_t pad = dilation * (weights[2] / 2);
   const auto y = b.op("Conv", {"x", b.constant("w", values(weights, 1)), b.constant("b", values({weights[0]}, 2))},
-                      {{"pads", Ints{pad, pad, pad, pad}}, {"strides", Ints{stride, stride}}, {"group", groups}});
+                      {{"pads", Ints(2 * rank, pad)},
+                       {"strides", Ints(rank, stride)},
+                       {"dilations", Ints(rank, dilation)},
+                       {"group", groups}});
   b.output(b.op("Relu", {y}, {}, "y"));
   return b.build();
 }

@@ -31,6 +31,8 @@ Point random_point(const Knobs& knobs, std::mt19937_64& random) {
 std::vector<Case> cases() {
   std::vector<Case> all;
   all.push_back({"conv 3x3", conv_model({1, 24, 9, 11}, {40, 24, 3, 3}, 1, 1)});
+  all.push_back({"conv 3x3x3", conv_model({1, 16, 4, 9, 6}, {24, 16, 3, 3, 3}, 1, 1)});
+  all.push_back({"conv dilated", conv_model({1, 16, 11, 9}, {16, 16, 3, 3}, 1, 1, 2)});
   all.push_back({"conv 1x1 stride 2", conv_model({2, 16, 8, 8}, {32, 16, 1, 1}, 2, 1)});
   all.push_back({"conv grouped", conv_model({1, 32, 7, 7}, {32, 16, 3, 3}, 1, 2)});
   all.push_back({"depthwise", conv_model({1, 32, 12, 10}, {32, 1, 3, 3}, 1, 32)});

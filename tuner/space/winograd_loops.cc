@@ -14,6 +14,11 @@ class WinogradLoops final : public LoopSpace {
     add_knob("blocks", {1, 2, 3, 4}, start.blocks);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("by_rows", {0, 1}, start.by_rows);
+    const std::vector<altrt::Axis>& axes = changed().stages[static_cast<size_t>(changed().anchor.stage)].axes;
+    std::vector<int64_t> lead{0};
+    for (int64_t part = 1; depth(axes) > part; part *= 2)
+      if (depth(axes) % part == 0) lead.push_back(part);
+    add_knob("lead", lead, start.lead);
   }
 
   std::vector<Point> seeds() const override {
@@ -25,11 +30,15 @@ class WinogradLoops final : public LoopSpace {
   }
 
  private:
+  // Outputs of the products in the first dimension before the rows.
+  static int64_t depth(const std::vector<altrt::Axis>& axes) { return axes.size() > 6 ? axes[4].extent.bound : 1; }
+
   jit::GroupDecision make(const Point& point) const override {
     jit::WinogradParameters p;
     p.blocks = value(point, "blocks");
     p.unroll = value(point, "unroll");
     p.by_rows = value(point, "by_rows") != 0;
+    p.lead = value(point, "lead");
     jit::GroupDecision decision = initial();
     // Only what neighbours see stays.
     std::erase_if(decision.layouts, [&](const auto& entry) {
