@@ -47,11 +47,13 @@ MatmulOperand matmul_operand(const Computation& c, const Stage& stage) {
   if (stage.reduce.empty() || stage.axes.empty()) return operand;
   for (const Expr& e : stage_accesses(stage)) {
     if (e->id != c.anchor.weights) continue;
+    MatmulOperand read;
     for (size_t i = 0; i < e->args.size(); ++i) {
-      if (uses_variable(e->args[i], stage.reduce[0].name)) operand.k = static_cast<int>(i);
-      if (uses_variable(e->args[i], stage.axes.back().name)) operand.n = static_cast<int>(i);
+      if (uses_variable(e->args[i], stage.reduce[0].name)) read.k = static_cast<int>(i);
+      if (uses_variable(e->args[i], stage.axes.back().name)) read.n = static_cast<int>(i);
     }
-    break;
+    // One tensor may be both operands: the second one moves with the columns.
+    if (operand.n < 0) operand = read;
   }
   return operand;
 }

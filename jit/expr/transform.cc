@@ -202,6 +202,11 @@ Computation inline_stage(const Computation& c, int producer) {
       return changed ? simplify(inlined, ranges) : e;
     });
   }
+  // A matrix product's operand that is moved to is the one that is moved from; others know their operands by dimension.
+  for (int* operand : {&result.anchor.data, &result.anchor.weights}) {
+    const int k = *operand < 0 || c.anchor.kind != AnchorKind::matmul ? -1 : output_number(p, *operand);
+    if (k >= 0 && p.results[k].is(ExprKind::access)) *operand = p.results[k]->id;
+  }
   std::vector<bool> tensors(c.tensors.size(), true), stages(c.stages.size(), true);
   stages[producer] = false;
   for (const int t : p.outputs) tensors[t] = false;

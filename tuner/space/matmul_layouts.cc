@@ -18,7 +18,8 @@ class MatmulLayouts final : public LayoutSpace {
         data_(changed().anchor.data),
         weights_(changed().anchor.weights) {
     const bool writes = tensor(output_).role == jit::Role::output;
-    const bool reads = data_ >= 0 && tensor(data_).role == jit::Role::input && is_matrix(data_);
+    const bool reads = data_ >= 0 && tensor(data_).role == jit::Role::input && is_matrix(data_) &&
+                       tensor(data_).shape.back().bound == extents_.k;
     add_store_at();
     if (!extents_.has_rows || extents_.m <= 1) return;
     if (writes && is_matrix(output_)) {
