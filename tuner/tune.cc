@@ -30,12 +30,16 @@ constexpr double kJointShare = 0.4;            // of the budget, for layouts and
 const char* const kProposer = "evolutionary";  // where the options name none
 constexpr size_t kSimilar = 3;                 // groups whose choices a search begins with
 
-// What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
+// What the options allow, and the weights of all the task's groups. Strict numerics leave out what does not compute the
+// sum that the operator defines.
 std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
   std::vector<std::string> names = jit::algorithms(*task.computation);
   const bool direct = request.algorithm == "direct" || request.numerics == Numerics::strict;
   std::erase_if(names, [&](const std::string& name) {
-    return direct ? !jit::is_direct(name) : !request.algorithm.empty() && name != request.algorithm;
+    const bool refused = direct ? !jit::is_direct(name) : !request.algorithm.empty() && name != request.algorithm;
+    return refused || (request.is_accurate && !std::all_of(task.groups.begin(), task.groups.end(), [&](int group) {
+                         return request.is_accurate(static_cast<size_t>(group), name);
+                       }));
   });
   return names;
 }

@@ -51,7 +51,9 @@ struct TuneRequest {
   plan::WeightStore& weights;
   TuningOptions options;
   Numerics numerics = Numerics::standard;
-  std::string algorithm = {};               // "" = all
+  std::string algorithm = {};  // "" = all
+  /// Whether an algorithm is within the operator's bound on the weights of the group with this number; empty = all are.
+  std::function<bool(size_t group, const std::string& algorithm)> is_accurate = {};
   std::vector<std::string> providers = {};  // beside the compiler; known to jit::find_provider
   TaskRecords records = {};                 // where earlier tunings ended
   double spent_seconds = 0;                 // of the budget, by earlier tunings and by what came before this one

@@ -26,6 +26,9 @@ using FixedLayouts = Layouts;
 
 /// What is done with a group untuned: the default algorithm with its default layouts and schedule.
 GroupDecision default_decision(const Computation& c, const Target& target, const FixedLayouts& fixed);
+/// The algorithm that promises to be faster than the decision's own by more than the model may err, for the decision's
+/// layouts of inputs and outputs; the decision's own where none does. Accuracy is the caller's business.
+std::string predicted_algorithm(const Computation& c, const GroupDecision& decision, const Target& target);
 /// The layouts that suit a group untuned (blocked channels, packed weights, ...), for its free tensors. `c` is what the
 /// algorithm has made of it, here and below.
 Layouts default_layouts(const Computation& c, const Target& target, const FixedLayouts& fixed);

@@ -16,6 +16,9 @@ bool is_direct(const std::string& algorithm);
 // One pair of functions per family, each family in a file of its own.
 bool winograd_fits(const Computation& c);
 Computation winograd(const Computation& c, int outputs_per_tile);  // F(m x m, 3 x 3), m = 2 or 4
+/// Relative L2 error against fp64 of the worst of some output channels with these weights (as the anchor's tensor,
+/// dense) on normally distributed data. A pure function; infinite where a sum is no number.
+double winograd_error(const Computation& c, int outputs_per_tile, const float* weights);
 bool phases_fit(const Computation& c);
 Computation phases(const Computation& c);
 bool gemm_fits(const Computation& c);

@@ -13,40 +13,18 @@
 // turns: row(p, r) = (p div d) m d + p mod d + r d, tile(h) = (h div (m d)) d + h mod d, inside(h) = h mod (m d) div d.
 //
 // Leading spatial dimensions (depth) stay as they are in every stage; their taps join the reduction of z.
-#include <memory>
-
 #include <altrt/error.h>
 
 #include "jit/expr/algorithms.h"
+#include "jit/expr/winograd_matrices.h"
 
 namespace altrt::jit {
 
 namespace {
 
-using Values = std::shared_ptr<const std::vector<double>>;
-
-struct Matrices {
-  int64_t outputs, points;
-  Values bt, g, at;  // points x points, points x 3, outputs x points
-};
-
-Values values(std::vector<double> v) { return std::make_shared<const std::vector<double>>(std::move(v)); }
-
-Matrices matrices(int64_t m) {
-  if (m == 2) {
-    return {2, 4, values({1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1}),
-            values({1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1}), values({1, 1, 1, 0, 0, 1, -1, -1})};
-  }
-  return {4, 6, values({4, 0,  -5, 0, 1, 0, 0, -4, -4, 1,  1, 0, 0, 4, -4, -1, 1, 0,
-                        0, -2, -1, 2, 1, 0, 0, 2,  -1, -2, 1, 0, 0, 4, 0,  -5, 0, 1}),
-          values({1. / 4, 0, 0, -1. / 6, -1. / 6, -1. / 6, -1. / 6, 1. / 6, -1. / 6, 1. / 24, 1. / 12, 1. / 6, 1. / 24,
-                  -1. / 12, 1. / 6, 0, 0, 1}),
-          values({1, 1, 1, 1, 1, 0, 0, 1, -1, 2, -2, 0, 0, 1, 1, 4, 4, 0, 0, 1, -1, 8, -8, 1})};
-}
-
 class Winograd {
  public:
-  Winograd(const Computation& c, int64_t m) : c_(c), conv_(c.stages[c.anchor.stage]), m_(matrices(m)) {
+  Winograd(const Computation& c, int64_t m) : c_(c), conv_(c.stages[c.anchor.stage]), m_(winograd_matrices(m)) {
     const std::vector<Extent>& data = c.tensors[c.anchor.data].shape;
     const std::vector<Extent>& out = c.tensors[conv_.outputs[0]].shape;
     lead_ = static_cast<int>(data.size()) - 4;
@@ -93,7 +71,7 @@ class Winograd {
     return floor_div(floor_mod(at, m_.outputs * dilation), dilation);
   }
 
-  Expr entry(const Values& matrix, int64_t columns, const Expr& row, const Expr& column) const {
+  Expr entry(const WinogradMatrices::Values& matrix, int64_t columns, const Expr& row, const Expr& column) const {
     return table(matrix, DataType::f32, row * columns + column);
   }
 
@@ -251,7 +229,7 @@ class Winograd {
 
   const Computation& c_;
   const Stage& conv_;
-  Matrices m_;
+  WinogradMatrices m_;
   int lead_ = 0;
   Extent batch_;
   int64_t channels_ = 0, outputs_ = 0, height_ = 0, width_ = 0, tiles_h_ = 0, tiles_w_ = 0, dilation_h_ = 1,

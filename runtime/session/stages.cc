@@ -13,6 +13,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "runtime/graph/channels_last.h"
+#include "runtime/session/accuracy.h"
 #include "runtime/session/hand_made.h"
 #include "runtime/session/providers.h"
 
@@ -87,7 +88,17 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
   if (search == Search::loops_only || search == Search::loops_packed) {
     decisions = graph::channels_last(groups, std::move(decisions), target, search == Search::loops_packed);
   }
-  if (!options.algorithm.empty()) use_algorithm(graph, groups, target, options, decisions);
+  if (!options.algorithm.empty()) {
+    use_algorithm(graph, groups, target, options, decisions);
+  } else if (options.numerics != Numerics::strict && search == Search::joint) {
+    for (size_t g = 0; g < groups.size(); ++g) {
+      if (groups[g].host) continue;
+      const jit::Computation& c = groups[g].computation;
+      const std::string algorithm = jit::predicted_algorithm(c, decisions[g], target);
+      if (algorithm != decisions[g].algorithm) decisions[g] = jit::with_algorithm(decisions[g], c, algorithm, target);
+    }
+  }
+  keep_accurate(graph, groups, target, {}, decisions);
   apply_hand_made(groups, options, decisions);
   return decisions;
 }

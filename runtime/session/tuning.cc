@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/base/log.h"
+#include "runtime/session/accuracy.h"
 #include "runtime/session/cache.h"
 #include "runtime/session/hand_made.h"
 #include "runtime/session/options.h"
@@ -17,10 +18,12 @@ namespace altrt::session {
 namespace {
 
 // Those of the records, but for groups whose decision the options hold.
-graph::Decisions known_decisions(const graph::Decisions& defaults, const std::vector<graph::Group>& groups,
+graph::Decisions known_decisions(const graph::Graph& graph, const graph::Decisions& defaults,
+                                 const std::vector<graph::Group>& groups, const jit::Target& target,
                                  const SessionOptions& options, SessionCache& cache) {
   graph::Decisions known = cache.with_records(defaults, groups);
   const std::vector<bool> fixed = hand_made(groups, options);
+  keep_accurate(graph, groups, target, fixed, known);
   for (size_t g = 0; g < groups.size(); ++g) {
     if (fixed[g]) known[g] = defaults[g];
   }
@@ -97,7 +100,7 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
                   const graph::Decisions& defaults, const Machine& machine,
                   const std::shared_ptr<plan::Conversions>& conversions, const SessionOptions& options,
                   plan::WeightStore& weights, base::Team& team, SessionCache& cache, double spent_s) {
-  const graph::Decisions known = known_decisions(defaults, groups, options, cache);
+  const graph::Decisions known = known_decisions(*graph, defaults, groups, machine.target, options, cache);
   if (!cache.wants_tuning()) return {known, {}, {}, {}, {}, 0};
   tuner::TuneRequest request{graph, groups, known, defaults, machine.target, team, weights, options.tuning};
   request.fixed = hand_made(groups, options);
@@ -105,6 +108,9 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
   request.conversions = conversions;
   request.numerics = options.numerics;
   request.algorithm = options.algorithm;
+  request.is_accurate = [&](size_t g, const std::string& algorithm) {
+    return is_accurate(*graph, groups[g], algorithm);
+  };
   for (const std::string& provider : options.providers) {
     if (provider != "own" && open_provider(provider)) request.providers.push_back(provider);
   }
@@ -128,11 +134,11 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
 
 #else
 
-Tuned tune_groups(const std::shared_ptr<const graph::Graph>&, const std::vector<graph::Group>& groups,
-                  const graph::Decisions& defaults, const Machine&, const std::shared_ptr<plan::Conversions>&,
+Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::vector<graph::Group>& groups,
+                  const graph::Decisions& defaults, const Machine& machine, const std::shared_ptr<plan::Conversions>&,
                   const SessionOptions& options, plan::WeightStore&, base::Team&, SessionCache& cache, double) {
   if (cache.wants_tuning()) base::log(base::LogLevel::warning, "this build of libaltrt has no tuner");
-  return {known_decisions(defaults, groups, options, cache), {}, {}, {}, {}, 0};
+  return {known_decisions(*graph, defaults, groups, machine.target, options, cache), {}, {}, {}, {}, 0};
 }
 
 #endif

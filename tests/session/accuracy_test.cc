@@ -1,0 +1,64 @@
+// Algorithms that round differently than the operator's own sum: where they are used, and where the weights forbid it.
+#include "tests/session/models.h"
+
+namespace altrt {
+namespace {
+
+Model convolution(const Shape& image, float scale, int64_t dilation = 1) {
+  const int64_t channels = image[1];
+  const size_t rank = image.size() - 2;
+  GraphBuilder b("convolution");
+  b.input("x", DataType::f32, image);
+  Shape kernel{channels, channels};
+  kernel.insert(kernel.end(), rank, 3);
+  const auto w = b.constant("w", random_tensor(kernel, 3, scale));
+  b.output(b.op("Conv", {"x", w}, {{"pads", Ints(2 * rank, dilation)}, {"dilations", Ints(rank, dilation)}}, "y"));
+  return b.build();
+}
+
+struct Made {
+  std::string algorithm, log;
+  Tensors inputs, outputs;
+};
+
+Made make(const Model& model, Numerics numerics = Numerics::standard, const std::string& algorithm = "") {
+  Made made;
+  SessionOptions options;
+  options.threads = 1;
+  options.cache.directory = "none";
+  options.providers = {"own"};
+  options.numerics = numerics;
+  options.algorithm = algorithm;
+  options.log = [&](LogLevel, const std::string& line) { made.log += line + "\n"; };
+  const Session session(model, options);
+  for (const KernelInfo& kernel : session.info().plan)
+    if (kernel.op == "Conv") made.algorithm = kernel.algorithm;
+  made.inputs = make_inputs(session.inputs(), 2);
+  made.outputs = session.run(views(made.inputs));
+  return made;
+}
+
+TEST(Accuracy, UntunedConvolutionsTakeWinogradUnlessNumericsAreStrict) {
+  for (const auto& [image, dilation] :
+       std::vector<std::pair<Shape, int64_t>>{{{1, 64, 24, 24}, 1}, {{1, 64, 24, 20}, 2}, {{1, 64, 3, 16, 16}, 1}}) {
+    const Model model = convolution(image, 0.1f, dilation);
+    const Made standard = make(model), strict = make(model, Numerics::strict);
+    EXPECT_EQ(standard.algorithm.substr(0, 8), "winograd");
+    EXPECT_EQ(strict.algorithm, "direct");
+    expect_close(standard.outputs, strict.outputs);
+  }
+}
+
+TEST(Accuracy, WeightsThatTheTransformsCannotHoldAreMultipliedDirectly) {
+  for (const float scale : {3e37f, 1e-39f}) {
+    const Model model = convolution({1, 64, 24, 24}, scale);
+    for (const char* algorithm : {"", "winograd2"}) {
+      const Made made = make(model, Numerics::standard, algorithm);
+      EXPECT_EQ(made.algorithm, "direct") << scale;
+      EXPECT_NE(made.log.find("'y' (Conv) computes directly: winograd"), std::string::npos) << made.log;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace altrt
