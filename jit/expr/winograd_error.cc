@@ -114,7 +114,8 @@ double winograd_error(const Computation& c, int outputs_per_tile, const float* w
       error += e;
       whole += w;
     }
-    if (error > 0 || std::isnan(error)) worst = std::max(worst, whole > 0 ? std::sqrt(error / whole) : INFINITY);
+    if (!std::isfinite(error)) return INFINITY;
+    if (error > 0) worst = std::max(worst, whole > 0 ? std::sqrt(error / whole) : INFINITY);
   }
   return worst;
 }

@@ -46,6 +46,9 @@ struct TailSegment {
   int64_t stride = 0, base = 0;
 };
 
+/// The blocks that a split makes: one run of them, or two where a peeled or balanced tail differs.
+std::vector<TailSegment> tail_segments(int64_t extent, int64_t factor, Tail tail);
+
 struct SplitRecord {
   std::string source, outer, inner;
   int64_t extent = 0, factor = 0;
