@@ -16,6 +16,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "runtime/graph/channels_last.h"
 #include "tuner/finish.h"
 #include "tuner/limits.h"
 #include "tuner/state.h"
@@ -255,11 +256,12 @@ class Tuning {
     const jit::GroupDecision& initial = state.initial.decision;
     const jit::GroupDecision& start =
         initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
-    state.search = std::make_unique<TaskSearch>(
+    std::vector<std::unique_ptr<LayoutSpace>> spaces =
         make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task),
                     {.layouts = request_.options.search == Search::joint,
-                     .pack_weights = request_.options.search != Search::loops_only}),
-        initial, proposers(), seed_of(task));
+                     .pack_weights = request_.options.search != Search::loops_only});
+    add_plain_weights(task, start, spaces);
+    state.search = std::make_unique<TaskSearch>(std::move(spaces), initial, proposers(), seed_of(task));
     state.report.space = state.search->size();
     measurer(number);
     for (const std::string& provider : request_.providers) {
@@ -269,6 +271,23 @@ class Tuning {
       }
     }
     begin_from_records(task, *state.search);
+  }
+
+  // Templates of layouts pack an image operator's weights always. Where they stay in plain order, channels last, is one
+  // more layout: a search of everything finds what a search of loops alone does.
+  void add_plain_weights(const Task& task, const jit::GroupDecision& start,
+                         std::vector<std::unique_ptr<LayoutSpace>>& spaces) const {
+    const jit::Computation& c = *task.computation;
+    const jit::AnchorKind kind = c.anchor.kind;
+    if (request_.options.search != Search::joint || request_.target.is_gpu() || c.anchor.weights < 0) return;
+    if (kind != jit::AnchorKind::conv && kind != jit::AnchorKind::conv_transpose) return;
+    if (c.tensors[static_cast<size_t>(c.anchor.weights)].role != jit::Role::constant) return;
+    try {
+      const graph::Group& group = request_.groups[static_cast<size_t>(task.groups.front())];
+      const jit::GroupDecision plain = graph::channels_last(group, start, request_.target, false);
+      spaces.push_back(make_layout_space(c, plain, request_.target, {.layouts = false, .pack_weights = false}));
+    } catch (const Error&) {  // there are no such weights by this algorithm
+    }
   }
 
   void begin_from_records(const Task& task, TaskSearch& search) const {

@@ -12,13 +12,15 @@
 namespace altrt::base {
 namespace {
 
-constexpr uint8_t kPattern = 0xA5;
 constexpr size_t kHugePage = size_t{2} << 20;
 
 size_t page_size() {
   static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   return size;
 }
+
+// A NaN in floating-point types of every width, but not the one that fills memory which nobody has written.
+uint8_t mark_at(const uint8_t* address) { return reinterpret_cast<uintptr_t>(address) % 2 == 0 ? 0xa7 : 0xff; }
 
 [[noreturn]] void out_of_memory(size_t size) {
   throw Error(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(size) + " bytes");
@@ -44,19 +46,30 @@ void AlignedBuffer::zero() {
   if (size_) std::memset(data_, 0, size_);
 }
 
-GuardedBuffer::GuardedBuffer(size_t size, Side side, size_t alignment) : size_(size) {
+void mark(void* from, const void* to) {
+  for (auto* at = static_cast<uint8_t*>(from); at != to; ++at) *at = mark_at(at);
+}
+
+bool is_marked(const void* from, const void* to) {
+  for (const auto* at = static_cast<const uint8_t*>(from); at != to; ++at) {
+    if (*at != mark_at(at)) return false;
+  }
+  return true;
+}
+
+GuardedBuffer::GuardedBuffer(size_t size, Side side, size_t alignment, size_t gap) : size_(size) {
   const size_t page = page_size();
   if (size > SIZE_MAX / 2) out_of_memory(size);
-  inner_ = round_up(size + alignment, page);
+  inner_ = round_up(size + alignment + gap, page);
   void* mapping = mmap(nullptr, inner_ + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) out_of_memory(size);
   mapping_ = static_cast<uint8_t*>(mapping);
   uint8_t* inner = mapping_ + page;
   protect(false);
   // A page is aligned enough for the start; the end is moved down to the next aligned start.
-  const size_t offset = side == Side::before ? 0 : (inner_ - size) / alignment * alignment;
+  const size_t offset = side == Side::before ? gap : (inner_ - size) / alignment * alignment;
   data_ = inner + offset;
-  std::memset(inner, kPattern, inner_);
+  mark(inner, inner + inner_);
 }
 
 GuardedBuffer::GuardedBuffer(GuardedBuffer&& other) noexcept
@@ -86,10 +99,7 @@ void GuardedBuffer::protect(bool read_only) {
 
 bool GuardedBuffer::intact() const {
   const uint8_t* begin = mapping_ + page_size();
-  const uint8_t* end = begin + inner_;
-  const auto untouched = [](uint8_t byte) { return byte == kPattern; };
-  return std::all_of(begin, static_cast<const uint8_t*>(data_), untouched) &&
-         std::all_of(static_cast<const uint8_t*>(data_) + size_, end, untouched);
+  return is_marked(begin, data_) && is_marked(data_ + size_, begin + inner_);
 }
 
 }  // namespace altrt::base

@@ -50,14 +50,19 @@ class AlignedBuffer {
   size_t size_ = 0;
 };
 
+// Marks bytes beside a buffer, so that one sees whether they were written, and a number that was read there is NaN.
+void mark(void* from, const void* to);
+bool is_marked(const void* from, const void* to);
+
 // Memory between two pages that may not be touched, so that a kernel that leaves its buffer dies at the faulty access.
-// The buffer lies as close to the guard on `side` as `alignment` (a power of two) allows; the bytes between the buffer
-// and both guards hold a pattern that intact() checks. For tests and for the gate; not for speed.
+// The buffer lies as close to the guard on `side` as `alignment` (a power of two) allows, or `gap` bytes (a multiple of
+// it) behind the guard before; the bytes between the buffer and both guards are marked. For tests and for the gate; not
+// for speed.
 class GuardedBuffer {
  public:
   enum class Side { before, after };
 
-  explicit GuardedBuffer(size_t size, Side side = Side::after, size_t alignment = kAlignment);
+  explicit GuardedBuffer(size_t size, Side side = Side::after, size_t alignment = kAlignment, size_t gap = 0);
   GuardedBuffer(GuardedBuffer&& other) noexcept;
   GuardedBuffer& operator=(GuardedBuffer&& other) noexcept;
   ~GuardedBuffer();

@@ -34,8 +34,10 @@ Layout plain(const Computation& c) {
                                              : jit::plain_weights(c);
 }
 
-jit::GroupDecision converted(const Group& group, const jit::GroupDecision& decision, const jit::Target& target,
-                             bool pack_weights) {
+}  // namespace
+
+jit::GroupDecision channels_last(const Group& group, const jit::GroupDecision& decision, const jit::Target& target,
+                                 bool pack_weights) {
   const Computation c = jit::apply_algorithm(group.computation, decision.algorithm);
   const int output = c.anchor.stage < 0 ? -1 : c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
   const bool images = works_on_images(c);
@@ -60,13 +62,11 @@ jit::GroupDecision converted(const Group& group, const jit::GroupDecision& decis
   return other;
 }
 
-}  // namespace
-
 Decisions channels_last(const std::vector<Group>& groups, Decisions decisions, const jit::Target& target,
                         bool pack_weights) {
   for (size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].host || decisions[g].provider != "own" || target.is_gpu()) continue;
-    decisions[g] = converted(groups[g], decisions[g], target, pack_weights);
+    decisions[g] = channels_last(groups[g], decisions[g], target, pack_weights);
   }
   return decisions;
 }

@@ -72,9 +72,9 @@ inline Model matmul_model(int64_t m, int64_t k, int64_t n) {
   return b.build();
 }
 
-inline Model softmax_model() {
+inline Model softmax_model(const Shape& shape = {3, 5, 37}) {
   GraphBuilder b("softmax");
-  b.input("x", DataType::f32, {3, 5, 37});
+  b.input("x", DataType::f32, shape);
   b.output(b.op("Softmax", {"x"}, {{"axis", int64_t{-1}}}, "y"));
   return b.build();
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <span>
 
 #include "jit/compile/stage_loops.h"
 #include "jit/expr/bound_shape.h"
@@ -49,6 +50,122 @@ int64_t index_limit(const jit::Computation& c) {
   return std::max<int64_t>(limit, 1);
 }
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kExact = 1 << 24;     // the integers up to here are floats
+constexpr int64_t kLargestWeight = 2;  // of constants
+constexpr int64_t kLargestExact = 1023;
+constexpr int64_t kLargestRounded = 63;  // of inputs where elementary functions would map all larger ones to the same
+
+/// How large partial results become: an upper bound for the real operations and for their stand-ins.
+class Magnitudes {
+ public:
+  /// Where no input and no constant vector is larger than `largest`.
+  Magnitudes(const jit::Computation& c, int64_t largest) : tensors_(c.tensors.size(), 0) {
+    for (size_t t = 0; t < c.tensors.size(); ++t) {
+      tensors_[t] = static_cast<double>(static_cast<int>(t) == c.anchor.weights ? kLargestWeight : largest);
+    }
+    for (const jit::Stage& stage : c.stages) add(stage);
+  }
+  double largest() const { return largest_; }
+
+ private:
+  void add(const jit::Stage& stage) {
+    double terms = 1;
+    for (const jit::Axis& axis : stage.reduce) terms *= static_cast<double>(axis.extent.bound);
+    std::vector<double> state;
+    for (const jit::StateValue& value : stage.state) state.push_back(reduced(value.update, terms));
+    set_state(std::move(state));
+    for (size_t i = 0; i < stage.results.size(); ++i) {
+      tensors_[static_cast<size_t>(stage.outputs[i])] = of(stage.results[i]);
+    }
+  }
+  // A sum or a maximum; nothing is known of other states.
+  double reduced(const jit::Expr& update, double terms) {
+    using jit::ExprKind;
+    const auto is_state = [](const jit::Expr& e) { return e.is(ExprKind::state); };
+    const jit::Exprs& args = update->args;
+    if (!jit::is_float(update->type)) return 0;
+    set_state(std::vector<double>(kMostStates, 0));
+    const double once = of(update);
+    if (update.is(ExprKind::max) || update.is(ExprKind::min)) {
+      return is_state(args[0]) || is_state(args[1]) ? once : note(kInfinity);
+    }
+    const bool is_sum = (update.is(ExprKind::add) && (is_state(args[0]) || is_state(args[1]))) ||
+                        (update.is(ExprKind::fma) && is_state(args[2]));
+    return note(is_sum ? terms * once : kInfinity);
+  }
+  void set_state(std::vector<double> state) {
+    state_ = std::move(state);
+    known_.clear();
+  }
+  double note(double value) {
+    largest_ = std::max(largest_, value);
+    return value;
+  }
+  double of(const jit::Expr& e) {
+    const auto known = known_.find(e.get());
+    if (known != known_.end()) return known->second;
+    return known_[e.get()] = note(computed(e));
+  }
+  double computed(const jit::Expr& e) {
+    using jit::ExprKind;
+    constexpr double kStandIn = 16;
+    if (!jit::is_float(e->type)) return 0;
+    std::vector<double> args;
+    for (const jit::Expr& arg : e->args) args.push_back(e.is(ExprKind::access) ? 0 : of(arg));
+    switch (e->kind) {
+      case ExprKind::constant:  // neutral elements of maxima are no results
+        return std::abs(e->float_value) <= kExact ? std::ceil(std::abs(e->float_value)) : 0;
+      case ExprKind::access:
+        return tensors_[static_cast<size_t>(e->id)];
+      case ExprKind::state:
+        return state_.at(static_cast<size_t>(e->id));
+      case ExprKind::add:
+      case ExprKind::sub:
+        return args[0] + args[1];
+      case ExprKind::mul:
+        return std::max(kStandIn, args[0] * args[1]);
+      case ExprKind::fma:
+        return std::max(kStandIn, args[0] * args[1]) + args[2];
+      case ExprKind::min:
+      case ExprKind::max:
+        return std::max(args[0], args[1]);
+      case ExprKind::select:
+        return std::max(args[1], args[2]);
+      case ExprKind::neg:
+      case ExprKind::abs:
+      case ExprKind::floor:
+      case ExprKind::ceil:
+      case ExprKind::round_even:
+        return args[0];
+      case ExprKind::div:
+      case ExprKind::sqrt:
+      case ExprKind::exp:
+      case ExprKind::log:
+      case ExprKind::tanh:
+      case ExprKind::erf:
+      case ExprKind::sigmoid:
+      case ExprKind::call:
+        return kStandIn;
+      default:
+        return kInfinity;
+    }
+  }
+
+  static constexpr size_t kMostStates = 3;
+  std::vector<double> tensors_, state_;
+  std::map<const void*, double> known_;  // of expressions, as long as the state is the same
+  double largest_ = 0;
+};
+
+// The more different values, the fewer faults go unseen; never fewer than from -2 to 2.
+int64_t largest_input(const jit::Computation& c) {
+  for (int64_t largest = is_exact(c) ? kLargestExact : kLargestRounded; largest > 2; largest /= 2) {
+    if (Magnitudes(c, largest).largest() <= kExact) return largest;
+  }
+  return 2;
+}
+
 template <typename T>
 double float_error(const Tensor& result, const Tensor& reference) {
   const T* a = result.as<T>();
@@ -71,6 +188,7 @@ double float_error(const Tensor& result, const Tensor& reference) {
 }  // namespace
 
 Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed) {
+  const int64_t most = largest_input(c);
   Data data;
   std::mt19937_64 random(seed);
   const int64_t limit = index_limit(c);
@@ -79,6 +197,7 @@ Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed) {
     if (tensor.role != jit::Role::input && tensor.role != jit::Role::constant) continue;
     Tensor& made = data[tensor.name] = Tensor(tensor.type, jit::bound_shape(tensor.shape));
     const bool is_weights = static_cast<int>(t) == c.anchor.weights, is_data = static_cast<int>(t) == c.anchor.data;
+    const int64_t largest = is_weights ? kLargestWeight : most;
     if (winograd && tensor.type == DataType::f32) {
       if (is_weights) fill_sparse(made, random, 576);
       if (is_data) fill<float>(made, random, -1, 1, 1);
@@ -87,10 +206,10 @@ Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed) {
     }
     switch (tensor.type) {
       case DataType::f32:
-        fill<float>(made, random, -2, 2, 1);
+        fill<float>(made, random, -largest, largest, 1);
         break;
       case DataType::f64:
-        fill<double>(made, random, -2, 2, 1);
+        fill<double>(made, random, -largest, largest, 1);
         break;
       case DataType::i64:
         fill<int64_t>(made, random, 0, limit - 1, 1);
@@ -121,14 +240,33 @@ bool is_exact(const jit::Computation& c) {
   return true;
 }
 
-Data with_nan(const jit::Computation& c, Data data, uint64_t seed) {
+Data with_nan(const jit::Computation& c, Data data, bool sparse, uint64_t seed) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinite = std::numeric_limits<float>::infinity();
   std::mt19937_64 random(seed);
+  int64_t terms = 1;
+  for (const jit::Stage& stage : c.stages) {
+    int64_t points = 1;
+    for (const jit::Axis& axis : stage.reduce) points *= axis.extent.bound;
+    terms = std::max(terms, points);
+  }
+  const bool has_products = c.anchor.weights >= 0;
+  const bool may_be_infinite =
+      std::all_of(c.stages.begin(), c.stages.end(), [](const jit::Stage& stage) { return stage.state.size() <= 1; });
+  const auto largest = static_cast<float>(largest_input(c));
+  // Sums of products of the order of 1.
+  const float size = has_products ? largest * std::sqrt(static_cast<float>(terms)) : largest / 4;
+  const float scale = is_exact(c) ? -1 : -std::exp2(-std::round(std::log2(size)));
   for (const int input : c.with_role(jit::Role::input)) {
     Tensor& tensor = data.at(c.tensors[static_cast<size_t>(input)].name);
     if (tensor.type() != DataType::f32) continue;
     const int64_t count = element_count(tensor.shape());
-    for (int64_t i = 0; i < count; i += 1 + static_cast<int64_t>((random() >> 33) % 20)) {
-      tensor.as<float>()[i] = std::numeric_limits<float>::quiet_NaN();
+    const auto gap = static_cast<uint64_t>(sparse ? std::max<int64_t>(20, std::min(3 * terms, count / 4)) : 9);
+    auto left = random() % gap;
+    for (float& element : std::span(tensor.as<float>(), static_cast<size_t>(count))) {
+      element = left > 0                           ? element * scale
+                : random() % 3 || !may_be_infinite ? kNan
+                                                   : std::copysign(kInfinite, element);
+      left = left == 0 ? (random() >> 33) % gap : left - 1;
     }
   }
   return data;

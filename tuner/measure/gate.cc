@@ -18,8 +18,10 @@ namespace altrt::tuner {
 namespace {
 
 constexpr double kTolerance = 1e-5;
+constexpr double kOtherDataTolerance = 1e-3;  // small differences that elementary functions and quotients enlarge
 constexpr double kWinogradRounding = 8;
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+const auto never = [] { return false; };
 constexpr int64_t kNaiveTasks = 64;     // at least, where the loops allow it: a run is cut off between tasks
 constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
 
@@ -167,9 +169,9 @@ const Gate::Results* Gate::reference(bool surrogates, const Stop& stop) {
   return &*results;
 }
 
-Gate::Results Gate::run_with_nan(Bench& bench, Bound& bound) {
-  bench.set_inputs(bound, *nan_data_);
-  Results results = *run(bench, bound, kNoLimit, [] { return false; });
+Gate::Results Gate::run_on(const Data& data, Bench& bench, Bound& bound) {
+  bench.set_inputs(bound, data);
+  Results results = *run(bench, bound, kNoLimit, never);
   bench.restore_inputs(bound);
   return results;
 }
@@ -220,6 +222,14 @@ double largest_difference(const Tensor& a, const Tensor& b) {
   return largest;
 }
 
+bool is_nan_alike(const Tensor& a, const Tensor& b) {
+  if (a.type() != DataType::f32) return true;
+  for (int64_t i = 0; i < element_count(a.shape()); ++i) {
+    if (std::isnan(a.as<float>()[i]) != std::isnan(b.as<float>()[i])) return false;
+  }
+  return true;
+}
+
 std::string Gate::compare(const Results& results, const Results& reference, double tolerance, double rounding) const {
   for (const auto& [name, tensor] : reference) {
     const Tensor& found = results.at(name);
@@ -232,6 +242,11 @@ std::string Gate::compare(const Results& results, const Results& reference, doub
   return "";
 }
 
+// Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
+double rounding_of(const Candidate& candidate) {
+  return jit::is_direct(candidate.decision.algorithm) ? 0 : kWinogradRounding;
+}
+
 Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop) {
   const Results* expected = reference(false, stop);
   if (!expected) return {"stopped"};
@@ -241,48 +256,75 @@ Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, c
   verdict.fault = bench_.damage(bound);
   verdict.did_damage = !verdict.fault.empty();
   if (verdict.did_damage) return verdict;
-  // Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
-  const double rounding = jit::is_direct(candidate.decision.algorithm) ? 0 : kWinogradRounding;
-  verdict.fault = compare(*results, *expected, 0, rounding);
-  if (!verdict.fault.empty() && !exact_) verdict.fault = check_rounded(candidate, *results, rounding, limit_ms, stop);
+  verdict.fault = compare(*results, *expected, 0, rounding_of(candidate));
+  if (!verdict.fault.empty() && !exact_) verdict.fault = check_rounded(candidate, *results, limit_ms, stop);
   return verdict;
 }
 
-std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
-  const jit::GroupDecision& decision = candidate.decision;
-  if (!can_lose_nan(c_) || !jit::is_direct(decision.algorithm) || decision.provider != "own") return "";
-  if (!with_nan_) {
-    const Candidate reference = naive(false);
-    Bound reference_bound = host_bench().bind(reference);
-    nan_data_ = with_nan(c_, *bench_.data(), 1);
-    with_nan_ = run_with_nan(host_bench(), reference_bound);
-    check_reference(*with_nan_, *nan_data_, false);
-  }
-  const Results results = run_with_nan(bench_, bound);
-  for (const auto& [name, expected] : *with_nan_) {
-    if (expected.type() != DataType::f32) continue;
-    const float *a = results.at(name).as<float>(), *b = expected.as<float>();
-    for (int64_t i = 0; i < element_count(expected.shape()); ++i) {
-      if (std::isnan(a[i]) != std::isnan(b[i])) return "NaN is lost or made in '" + name + "'";
-    }
-  }
-  return "";
+std::string Gate::check_rounded(const Candidate& candidate, const Results& results, double limit_ms, const Stop& stop) {
+  const std::string fault = compare(results, *reference(false, stop), kTolerance, 0);
+  return fault.empty() ? check_stand_ins(candidate, limit_ms, stop) : fault;
 }
 
-std::string Gate::check_rounded(const Candidate& candidate, const Results& results, double rounding, double limit_ms,
-                                const Stop& stop) {
-  std::string fault = compare(results, *reference(false, stop), kTolerance, 0);
+std::string Gate::check_stand_ins(const Candidate& candidate, double limit_ms, const Stop& stop) {
   // Stand-ins are the compiler's: other providers' code has none.
-  if (!fault.empty() || candidate.decision.provider != "own") return fault;
+  if (candidate.decision.provider != "own") return "";
   const Results* exact = reference(true, stop);
   if (!exact) return "stopped";
   const Candidate twin =
       bench_.candidate(candidate.decision, jit::compile(c_, candidate.decision, target_, "altrt_surrogate",
                                                         jit::MathMode::surrogate, bench_.machine().emitter(0)));
   Bound twin_bound = bench_.bind(twin);
-  const std::optional<Results> stand_in = run(bench_, twin_bound, limit_ms, stop);
-  if (!stand_in) return stop() ? "stopped" : "too slow";
-  return compare(*stand_in, *exact, 0, rounding);
+  const std::optional<Results> results = run(bench_, twin_bound, limit_ms, stop);
+  if (!results) return stop() ? "stopped" : "too slow";
+  return compare(*results, *exact, 0, rounding_of(candidate));
+}
+
+std::string Gate::check_use(const Candidate& candidate, Bound& bound) {
+  if (candidate.decision.provider != "own") return "";
+  const base::TraceScope trace("tuner: check of use");
+  std::string fault = check_nan(candidate, bound);
+  for (const Placement placement : {Placement::front, Placement::back}) {
+    if (fault.empty()) fault = check_placed(candidate, placement);
+  }
+  if (fault.empty() && !exact_) fault = check_stand_ins(candidate, kNoLimit, never);
+  return fault;
+}
+
+std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
+  if (!can_lose_nan(c_) || !jit::is_direct(candidate.decision.algorithm)) return "";
+  for (const bool sparse : {false, true}) {
+    if (nan_runs_.size() > (sparse ? 1 : 0)) continue;
+    const Candidate reference = naive(false);
+    Bound reference_bound = host_bench().bind(reference);
+    Data data = with_nan(c_, *bench_.data(), sparse, 1);
+    Results results = run_on(data, host_bench(), reference_bound);
+    check_reference(results, data, false);
+    nan_runs_.push_back({std::move(data), std::move(results)});
+  }
+  for (const NanRun& expected : nan_runs_) {
+    const Results results = run_on(expected.data, bench_, bound);
+    for (const auto& [name, tensor] : expected.results) {
+      if (!is_nan_alike(results.at(name), tensor)) return "NaN is lost or made in '" + name + "'";
+    }
+    const std::string fault = compare(results, expected.results, exact_ ? 0 : kOtherDataTolerance, 0);
+    if (!fault.empty()) return fault;
+  }
+  return "";
+}
+
+std::string Gate::check_placed(const Candidate& candidate, Placement placement) {
+  std::unique_ptr<Machine> machine = bench_.machine().with(placement);
+  if (!machine) return "";
+  Bench bench(bench_.data(), team_, std::move(machine));
+  Bound bound = bench.bind(candidate);
+  const Results results = *run(bench, bound, kNoLimit, never);
+  const std::string damage = bench.damage(bound);
+  if (!damage.empty()) {
+    bench_.machine().distrust();
+    return damage;
+  }
+  return compare(results, *reference(false, never), exact_ ? 0 : kTolerance, rounding_of(candidate));
 }
 
 }  // namespace altrt::tuner

@@ -36,10 +36,17 @@ class Gate {
   /// bit. A run of more than `limit_ms` is cut off: "too slow"; so is any when `stop` says so: "stopped".
   /// Error(internal) if the reference itself is wrong.
   Verdict check(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop);
-  /// For a candidate that has passed check() and is to be used: "" or why it must not. With NaN in the inputs the same
-  /// elements must be NaN as in the reference's results (our own direct kernels only: transforms spread NaN, libraries
-  /// have rules of their own).
-  std::string check_nan(const Candidate& candidate, Bound& bound);
+  /// For a candidate of ours that has passed check() and is to be used: "" or why it must not.
+  /// - On other data, some of it NaN, results must be the reference's again (direct kernels only: transforms spread
+  /// NaN).
+  ///   Inputs have the other sign, so that nothing hides twice behind an activation.
+  /// - Where memory is aligned to elements only, with pages that may not be touched next to each tensor's first and
+  /// next
+  ///   to its last byte, results are the same.
+  /// - The same schedule with stand-ins for elementary functions agrees bit for bit: those may map what is wrong to
+  /// what
+  ///   is right.
+  std::string check_use(const Candidate& candidate, Bound& bound);
 
  private:
   using Results = std::map<std::string, Tensor>;
@@ -47,12 +54,15 @@ class Gate {
   Candidate naive(bool surrogates);
   const Results* reference(bool surrogates, const Stop& stop);
   std::optional<Results> run(Bench& bench, Bound& bound, double limit_ms, const Stop& stop, double* ms = nullptr) const;
-  Results run_with_nan(Bench& bench, Bound& bound);
+  Results run_on(const Data& data, Bench& bench, Bound& bound);
+  std::string check_nan(const Candidate& candidate, Bound& bound);
+  std::string check_placed(const Candidate& candidate, Placement placement);
   /// Where references are made.
   Bench& host_bench() { return host_bench_ ? *host_bench_ : bench_; }
   void check_reference(const Results& results, const Data& data, bool surrogates) const;
-  std::string check_rounded(const Candidate& candidate, const Results& results, double rounding, double limit_ms,
-                            const Stop& stop);
+  /// Results that are not the reference's bits.
+  std::string check_rounded(const Candidate& candidate, const Results& results, double limit_ms, const Stop& stop);
+  std::string check_stand_ins(const Candidate& candidate, double limit_ms, const Stop& stop);
   std::string compare(const Results& results, const Results& reference, double tolerance, double rounding) const;
 
   const jit::Computation& c_;
@@ -61,8 +71,12 @@ class Gate {
   base::Team& team_;
   std::unique_ptr<Bench> host_bench_;  // null where candidates run on the CPU themselves
   bool exact_ = true;
-  std::optional<Results> reference_, surrogate_, with_nan_;
-  std::optional<Data> nan_data_;
+  std::optional<Results> reference_, surrogate_;
+  struct NanRun {
+    Data data;
+    Results results;
+  };
+  std::vector<NanRun> nan_runs_;
 };
 
 }  // namespace altrt::tuner

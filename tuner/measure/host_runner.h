@@ -30,7 +30,7 @@ class HostRunner {
   /// Room for the kernels' workspaces, filled with NaN.
   void prepare(int64_t workspace_bytes);
   /// Runs the calls one after the other; milliseconds. Nothing if `over` was true between two pieces of work, which
-  /// ends it.
+  /// ends it. Registers and stack are NaN before each piece: a kernel that relies on what they hold gives NaN.
   std::optional<double> run(std::span<const HostCall> calls, base::Team::Lease& lease, base::FunctionRef<bool()> over);
   /// The same without a break.
   double time(std::span<const HostCall> calls, base::Team::Lease& lease);
@@ -42,7 +42,7 @@ class HostRunner {
   static void restore(void* to, const void* from, size_t bytes, base::Team::Lease& lease);
 
  private:
-  void call(const HostCall& call, base::Team::Lease& lease, int64_t first, int64_t last);
+  void call(const HostCall& call, base::Team::Lease& lease, int64_t first, int64_t last, bool poisoned);
 
   base::Team& team_;
   const int64_t l2_bytes_;

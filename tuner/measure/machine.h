@@ -34,6 +34,14 @@ class CandidateDied : public Error {
 /// What a memory holds: the group's inputs, what never changes, or what kernels write.
 enum class Contents : uint8_t { input, constant, made };
 
+/// Where memory lies between the pages that may not be touched.
+enum class Placement : uint8_t {
+  aligned,  // as a plan's buffers: on a cache line, and as close to the page behind as that allows
+  front,    // next to the page before, aligned to elements and to nothing else, as users' tensors may be
+  back      // its last byte next to the page behind
+};
+inline constexpr size_t kFrontGap = 8;  // bytes: the alignment of the largest elements
+
 /// The memory of one tensor, watched at both ends. One thread at a time.
 class WatchedMemory {
  public:
@@ -78,6 +86,8 @@ class Machine {
   virtual jit::Emitter emitter(int /*thread*/) { return {}; }
   /// Whether kernels run in a process that they may end.
   virtual bool is_isolated() const { return false; }
+  /// The same threads or process with memory that lies elsewhere; null on a device.
+  virtual std::unique_ptr<Machine> with(Placement placement) = 0;
   /// A candidate wrote where it must not: nothing but the memory's contents is to be relied on.
   virtual void distrust() {}
   /// Room for the kernels' workspaces, filled with NaN.

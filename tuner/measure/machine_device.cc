@@ -68,6 +68,7 @@ class DeviceMachine final : public Machine {
   explicit DeviceMachine(std::shared_ptr<jit::Device> device)
       : device_(std::move(device)), stream_(device_->make_stream()) {}
 
+  std::unique_ptr<Machine> with(Placement) override { return nullptr; }
   std::unique_ptr<WatchedMemory> allocate(size_t bytes, Contents) override {
     return std::make_unique<DeviceMemory>(*device_, stream_, bytes);
   }

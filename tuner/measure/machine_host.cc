@@ -11,7 +11,7 @@ namespace {
 /// Between guard pages.
 class HostMemory final : public WatchedMemory {
  public:
-  explicit HostMemory(size_t bytes) : buffer_(bytes) {}
+  HostMemory(size_t bytes, Placement placement) : buffer_(make(bytes, placement)) {}
 
   void* address() const override { return const_cast<void*>(buffer_.data()); }
   size_t size() const override { return buffer_.size(); }
@@ -28,19 +28,29 @@ class HostMemory final : public WatchedMemory {
   bool intact() const override { return buffer_.intact(); }
 
  private:
+  static base::GuardedBuffer make(size_t bytes, Placement placement) {
+    using Side = base::GuardedBuffer::Side;
+    if (placement == Placement::front) return base::GuardedBuffer(bytes, Side::before, kFrontGap, kFrontGap);
+    return base::GuardedBuffer(bytes, Side::after, placement == Placement::back ? 1 : base::kAlignment);
+  }
+
   base::GuardedBuffer buffer_;
   base::AlignedBuffer kept_;
 };
 
 class HostMachine final : public Machine {
  public:
-  HostMachine(base::Team& team, const jit::Target& target) : runner_(team, target.l2_bytes) {}
+  HostMachine(base::Team& team, int64_t l2_bytes, Placement placement)
+      : team_(team), l2_bytes_(l2_bytes), placement_(placement), runner_(team, l2_bytes) {}
 
   std::unique_ptr<WatchedMemory> allocate(size_t bytes, Contents) override {
-    return std::make_unique<HostMemory>(bytes);
+    return std::make_unique<HostMemory>(bytes, placement_);
   }
   Kernels load(const jit::CompiledGroup& group, const jit::GroupDecision& decision) override {
     return jit::load(group, decision);
+  }
+  std::unique_ptr<Machine> with(Placement placement) override {
+    return std::make_unique<HostMachine>(team_, l2_bytes_, placement);
   }
   void prepare(int64_t workspace_bytes) override { runner_.prepare(workspace_bytes); }
   std::optional<double> run(const std::vector<const Call*>& calls, base::Team::Lease& lease, double,
@@ -58,6 +68,9 @@ class HostMachine final : public Machine {
   jit::Device* device() const override { return nullptr; }
 
  private:
+  base::Team& team_;
+  const int64_t l2_bytes_;
+  const Placement placement_;
   HostRunner runner_;
 };
 
@@ -72,7 +85,7 @@ std::vector<HostCall> host_calls(const std::vector<const Call*>& calls) {
 }
 
 std::unique_ptr<Machine> make_machine(base::Team& team, const jit::Target& target) {
-  return std::make_unique<HostMachine>(team, target);
+  return std::make_unique<HostMachine>(team, target.l2_bytes, Placement::aligned);
 }
 
 }  // namespace altrt::tuner

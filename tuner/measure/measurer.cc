@@ -193,9 +193,9 @@ std::vector<Measurer::Runner> Measurer::admit(std::vector<Candidate> candidates,
   return runners;
 }
 
-std::string Measurer::nan_fault(const Candidate& candidate, Bound& bound) {
+std::string Measurer::fault_in_use(const Candidate& candidate, Bound& bound) {
   try {
-    return gate_.check_nan(candidate, bound);
+    return gate_.check_use(candidate, bound);
   } catch (const CandidateDied& death) {
     bench_.repair(bound);
     return death.what();
@@ -209,7 +209,7 @@ std::optional<Candidate> Measurer::make(const jit::GroupDecision& decision, cons
   if (!fault.empty()) return std::nullopt;
   Bound bound = bench_.bind(candidate);
   fault = judge(candidate, bound, std::numeric_limits<double>::infinity(), stop).fault;
-  if (fault.empty()) fault = nan_fault(candidate, bound);
+  if (fault.empty()) fault = fault_in_use(candidate, bound);
   if (!fault.empty()) return std::nullopt;
   load_here(candidate);
   return candidate;
@@ -356,7 +356,7 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
   const double margin = std::max(spread(incumbent_runner_.times), spread(best.times));
   if (time_of(best) >= time_of(incumbent_runner_) * (1 - margin)) return;
   Outcome& outcome = outcomes[best.number];
-  outcome.reason = nan_fault(best.candidate, best.bound);
+  outcome.reason = fault_in_use(best.candidate, best.bound);
   outcome.measured = outcome.reason.empty();
   if (!outcome.measured) return;
   incumbent_ms_ = outcome.ms;

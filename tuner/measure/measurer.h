@@ -88,8 +88,8 @@ class Measurer {
   bool start(const Stop& stop);
   /// The gate's verdict on a candidate that may die in it.
   Verdict judge(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop);
-  /// The same on inputs that are not numbers; "" = none.
-  std::string nan_fault(const Candidate& candidate, Bound& bound);
+  /// What speaks against the use of one that has passed; "" = nothing.
+  std::string fault_in_use(const Candidate& candidate, Bound& bound);
   /// Code that ran elsewhere, for this process.
   void load_here(Candidate& candidate) const;
   std::vector<Runner> admit(std::vector<Candidate> candidates, std::vector<Outcome>& outcomes, const Stop& stop);

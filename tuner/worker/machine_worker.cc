@@ -52,8 +52,8 @@ class WorkerMachine;
 
 class RemoteMemory final : public WatchedMemory {
  public:
-  RemoteMemory(WorkerMachine& machine, Regions& regions, uint64_t owner, size_t bytes, Contents contents)
-      : machine_(machine), regions_(regions), region_(regions.take(owner, bytes, contents)) {}
+  RemoteMemory(WorkerMachine& machine, Regions& regions, const Region& region)
+      : machine_(machine), regions_(regions), region_(region) {}
   ~RemoteMemory() override;
   RemoteMemory(const RemoteMemory&) = delete;
   RemoteMemory& operator=(const RemoteMemory&) = delete;
@@ -83,17 +83,26 @@ class RemoteMemory final : public WatchedMemory {
 
 class WorkerMachine final : public Machine {
  public:
-  WorkerMachine(base::Team& team, const jit::Target& target, std::shared_ptr<Workers> workers)
-      : team_(team), here_(team, target.l2_bytes), workers_(std::move(workers)), owner_(workers_->next_id()) {}
+  WorkerMachine(base::Team& team, int64_t l2_bytes, std::shared_ptr<Workers> workers, Placement placement)
+      : team_(team),
+        l2_bytes_(l2_bytes),
+        placement_(placement),
+        here_(team, l2_bytes),
+        workers_(std::move(workers)),
+        owner_(workers_->next_id()) {}
 
   std::unique_ptr<WatchedMemory> allocate(size_t bytes, Contents contents) override {
-    auto memory = std::make_unique<RemoteMemory>(*this, workers_->regions(), owner_, bytes, contents);
+    Regions& regions = workers_->regions();
+    auto memory = std::make_unique<RemoteMemory>(*this, regions, regions.take(owner_, bytes, contents, placement_));
     by_address_[memory->address()] = memory.get();
     return memory;
   }
   Kernels load(const jit::CompiledGroup& group, const jit::GroupDecision& decision) override;
   jit::Emitter emitter(int thread) override { return workers_->emitter(thread); }
   bool is_isolated() const override { return true; }
+  std::unique_ptr<Machine> with(Placement placement) override {
+    return std::make_unique<WorkerMachine>(team_, l2_bytes_, workers_, placement);
+  }
   void distrust() override { workers_->runner().kill(); }
   void prepare(int64_t workspace_bytes) override {
     workspace_bytes_ = std::max(workspace_bytes, workspace_bytes_);
@@ -131,6 +140,8 @@ class WorkerMachine final : public Machine {
   Writer describe(const std::vector<const Call*>& calls, bool without_break);
 
   base::Team& team_;
+  const int64_t l2_bytes_;
+  const Placement placement_;
   HostRunner here_;
   std::shared_ptr<Workers> workers_;
   const uint64_t owner_;
@@ -300,7 +311,7 @@ double WorkerMachine::time(const std::vector<const Call*>& calls, base::Team::Le
 }  // namespace
 
 std::unique_ptr<Machine> make_machine(base::Team& team, const jit::Target& target, std::shared_ptr<Workers> workers) {
-  return std::make_unique<WorkerMachine>(team, target, std::move(workers));
+  return std::make_unique<WorkerMachine>(team, target.l2_bytes, std::move(workers), Placement::aligned);
 }
 
 }  // namespace altrt::tuner

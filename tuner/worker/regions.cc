@@ -14,7 +14,6 @@
 namespace altrt::tuner {
 namespace {
 
-constexpr uint8_t kMark = 0xa7;
 constexpr size_t kMostFree = 192 << 20;  // bytes that are kept for others
 constexpr size_t kMostRegions = 256;
 
@@ -31,16 +30,18 @@ bool fits(const Mapping& has, const Mapping& wanted) {
          has.kept >= wanted.kept && has.inner <= wanted.inner + wanted.inner / 4 + 16 * page_size();
 }
 
-// As close to the end as the alignment of kernels' arguments allows.
-void place(Mapping& mapping, size_t bytes) {
+void place(Mapping& mapping, size_t bytes, Placement placement) {
+  const size_t rest = mapping.inner - bytes;
   mapping.size = bytes;
-  mapping.offset = (mapping.inner - bytes) / base::kAlignment * base::kAlignment;
+  mapping.offset = placement == Placement::front  ? kFrontGap
+                   : placement == Placement::back ? rest
+                                                  : rest / base::kAlignment * base::kAlignment;
 }
 
 void mark(const Region& region) {
   const Mapping& m = region.mapping;
-  std::memset(region.inner(), kMark, m.offset);
-  std::memset(region.data() + m.size, kMark, m.inner - m.offset - m.size);
+  base::mark(region.inner(), region.data());
+  base::mark(region.data() + m.size, region.inner() + m.inner);
 }
 
 }  // namespace
@@ -48,23 +49,22 @@ void mark(const Region& region) {
 uint8_t* Region::inner() const { return base + page_size(); }
 
 bool Region::intact() const {
-  const auto marked = [](uint8_t byte) { return byte == kMark; };
-  return std::all_of(inner(), data(), marked) && std::all_of(data() + mapping.size, inner() + mapping.inner, marked);
+  return base::is_marked(inner(), data()) && base::is_marked(data() + mapping.size, inner() + mapping.inner);
 }
 
 Regions::~Regions() {
   for (const Region& region : free_) release(region);
 }
 
-Region Regions::take(uint64_t owner, size_t bytes, Contents contents) {
+Region Regions::take(uint64_t owner, size_t bytes, Contents contents, Placement placement) {
   Mapping wanted;
   wanted.owner = owner;
   wanted.inner = base::round_up(bytes + base::kAlignment, page_size());
   wanted.kept = contents == Contents::input ? base::round_up(bytes, page_size()) : 0;
   wanted.writable = contents != Contents::constant;
-  place(wanted, bytes);
+  place(wanted, bytes, placement);
   Region region;
-  if (!reuse(wanted, region)) {
+  if (!reuse(wanted, placement, region)) {
     wanted.id = ++last_id_;
     region = make(wanted);
   }
@@ -72,7 +72,7 @@ Region Regions::take(uint64_t owner, size_t bytes, Contents contents) {
   return region;
 }
 
-bool Regions::reuse(Mapping wanted, Region& region) {
+bool Regions::reuse(const Mapping& wanted, Placement placement, Region& region) {
   const auto found =
       std::find_if(free_.rbegin(), free_.rend(), [&](const Region& r) { return fits(r.mapping, wanted); });
   if (found == free_.rend()) return false;
@@ -80,7 +80,7 @@ bool Regions::reuse(Mapping wanted, Region& region) {
   free_.erase(std::next(found).base());
   free_bytes_ -= bytes_of(region.mapping);
   region.mapping.owner = wanted.owner;
-  place(region.mapping, wanted.size);
+  place(region.mapping, wanted.size, placement);
   if (region.generation == worker_.generation()) worker_.post(Ask::place, Writer().add(region.mapping));
   return true;
 }

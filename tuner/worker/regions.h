@@ -33,14 +33,14 @@ class Regions {
   ~Regions();
 
   /// With contents left to chance. The worker can't write to constants. Error(unavailable | out_of_memory).
-  Region take(uint64_t owner, size_t bytes, Contents contents);
+  Region take(uint64_t owner, size_t bytes, Contents contents, Placement placement);
   void give_back(const Region& region);
   /// Makes the worker see it, if it does not.
   void share(Region& region);
 
  private:
   Region make(const Mapping& mapping);
-  bool reuse(Mapping wanted, Region& region);
+  bool reuse(const Mapping& wanted, Placement placement, Region& region);
   void give(Region& region, int descriptor);
   void release(const Region& region);
 
