@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-MOMENT_AFTER = {"relu": 0.5, "silu": 0.41, "hardswish": 0.36, "gelu": 0.43}  # of a standard normal variable; silu: of one a little wider, as channels differ
+MOMENT_AFTER = {"relu": 0.5, "silu": 0.41, "hardswish": 0.36, "gelu": 0.43}  # of a standard normal variable (silu: a little wider)
 GATE_MOMENT = 0.3  # of a sigmoid near 0
 AVERAGE_MOMENT = 0.3  # of the mean over an image, relative to its elements: they are positive mostly, after an activation
 MAXIMUM_MOMENT = 2.0  # of a window's maximum, likewise
