@@ -58,6 +58,7 @@ Latency summarize(std::vector<double> samples) {
 struct Result {
   std::string model;
   double read_ms = 0, load_ms = 0, first_run_ms = 0, throughput = 0, peak_gflops = 0;
+  double resident_mb = 0;  // of the process after the runs; 0 = not known
   Latency latency;
   SessionInfo info;
   std::vector<double> kernel_ms;  // median of several runs
@@ -94,6 +95,15 @@ std::vector<std::shared_ptr<void>> bind_on_device(const Session& session, Contex
   return memory;
 }
 
+double resident_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    double kilobytes = 0;
+    if (word == "VmRSS:" && status >> kilobytes) return kilobytes / 1024;
+  }
+  return 0;
+}
+
 Result measure(const BenchArguments& arguments) {
   Result result;
   const auto begin = Clock::now();
@@ -127,6 +137,7 @@ Result measure(const BenchArguments& arguments) {
   }
   result.throughput = static_cast<double>(samples.size()) / ms_since(start) * 1e3;
   result.latency = summarize(std::move(samples));
+  result.resident_mb = resident_mb();
   result.kernel_ms = profile(session, context);
   const bool on_cpu = result.info.device == Device::cpu;
   if (arguments.profile && on_cpu) result.peak_gflops = fma_peak_gflops(result.info.threads);
@@ -177,6 +188,7 @@ Json to_json(const Result& result) {
                         {"p95", latency.p95}, {"p99", latency.p99},       {"cv", latency.cv}};
   json["throughput_per_s"] = result.throughput;
   json["peak_rss_mb"] = peak_rss_mb();
+  json["resident_mb"] = result.resident_mb;
   if (result.peak_gflops > 0) json["fma_peak_gflops"] = result.peak_gflops;
   json["provider_share"] = provider_share(result);
   json["kernels"] = Json::array();
@@ -206,7 +218,7 @@ void print_summary(const Result& result) {
   fmt::print(
       "load ms      {:.1f} (read {:.1f}, graph {:.1f}, cache {:.1f}, tune {:.1f}, compile {:.1f}), first run {:.1f}\n",
       result.load_ms, result.read_ms, info.graph_ms, info.cache_ms, info.tune_ms, info.compile_ms, result.first_run_ms);
-  fmt::print("peak memory  {:.0f} MB\n", peak_rss_mb());
+  fmt::print("memory MB    {:.0f} at most, {:.0f} after the runs\n", peak_rss_mb(), result.resident_mb);
 }
 
 void print_profile(const Result& result) {
