@@ -11,11 +11,12 @@ The peers come from PyPI, into a virtual environment (--venv, default DIR/venv) 
 libaltrt once more, with options of the tool that come last and win: --also "untuned=--cache none", --also "own=--providers own",
 --also "strict=--numerics strict", --also "lean=--memory lean".
 --shape fixes symbolic dimensions and inputs of all engines, one row for each --shape; --batch rewrites models of batch 1 for others.
---accuracy compares outputs with those of the graph run in double precision (reference.py).
+--accuracy compares outputs with those of the graph run in double precision (reference.py), once with the model's weights and once with
+scales of channels spread over three decades and outliers (tuned in the same way).
 What is measured goes to DIR/results.json at once: the same command goes on where it was stopped, and with --table it measures nothing.
 
 Prints Markdown tables: median over rounds of each round's median, best peer / ours with its bootstrap 90 % interval, geometric means,
-resident memory, errors. --png draws the ratios.
+resident memory and time until ready, errors. --png draws the ratios.
 """
 import argparse, json, os, shlex, subprocess, sys, tempfile
 
@@ -38,14 +39,15 @@ def measure_ours(engine, case, a):
     with tempfile.TemporaryDirectory() as folder:
         options = options_of(engine, case, a) + ["--inputs", case["inputs"]]
         result = tool.bench(a.altrt, case["path"], None, a.seconds, os.path.join(folder, "bench.json"), options)
-    return {"ms": result["latency_ms"]["median"], "resident_mb": result.get("resident_mb"), "share": result["provider_share"]}
+    return {"ms": result["latency_ms"]["median"], "resident_mb": result["resident_mb"], "ready_ms": result["load_ms"],
+            "share": result["provider_share"]}
 
 
 def measure_peer(engine, case, a, outputs=None):
     command = [sys.executable, os.path.join(HERE, "peers.py"), engine, case["path"], case["inputs"], "--threads", str(case["threads"])]
     command += ["--seconds", str(a.seconds)] + [f"--shape={s}" for s in case["shapes"]] + (["--outputs", outputs] if outputs else [])
     result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
-    return {"ms": result["ms"], "resident_mb": result["resident_mb"] - result["before_mb"]}
+    return {"ms": result["ms"], "resident_mb": result["resident_mb"] - result["before_mb"], "ready_ms": result["ready_ms"]}
 
 
 def error_of(engine, case, a):
@@ -65,6 +67,16 @@ def error_of(engine, case, a):
         return reference.error(outputs, dict(np.load(exact_file)))
 
 
+def scaled(case, a):
+    """The same case with weights that are hard to be accurate with."""
+    import reference
+    path = os.path.join(a.work, "scaled", case["key"] + ".onnx")
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        reference.with_scaled_weights(case["path"], path)
+    return case | {"path": path, "key": case["key"] + "-scaled"}
+
+
 def prepare(engine, case, a):
     """Tunes, and starts once so that later starts come from the cache."""
     options = options_of(engine, case, a)
@@ -78,7 +90,7 @@ def prepare(engine, case, a):
 def measure(case, a, save):
     """Adds what is missing to case["engines"]; `save` is called after each step."""
     for engine in a.ours:
-        result, options = case["engines"].setdefault(engine, {"ms": [], "resident_mb": []}), options_of(engine, case, a)
+        result, options = case["engines"].setdefault(engine, {"ms": []}), options_of(engine, case, a)
         if result.setdefault("options", options) != options:
             raise SystemExit(f"{a.results}: {engine} of {case['label']} was measured with {' '.join(result['options'])}")
         if result.get("budget") != a.budget:
@@ -88,20 +100,22 @@ def measure(case, a, save):
     engines = list(a.ours) + a.peers
     for turn in range(a.rounds):
         for engine in engines:
-            result = case["engines"].setdefault(engine, {"ms": [], "resident_mb": []})
+            result = case["engines"].setdefault(engine, {"ms": []})
             if len(result["ms"]) > turn:
                 continue
             measured = (measure_peer if engine in PEERS else measure_ours)(engine, case, a)
-            result["ms"].append(measured["ms"])
-            if measured["resident_mb"]:
-                result["resident_mb"].append(measured["resident_mb"])
-            if "share" in measured:
-                result["share"] = measured["share"]
+            for name in ("ms", "resident_mb", "ready_ms"):
+                result.setdefault(name, []).append(measured[name])
+            result["share"] = measured.get("share", {})
             save()
     for engine in engines if a.accuracy else []:
-        if "error" not in case["engines"][engine]:
-            case["engines"][engine]["error"] = error_of(engine, case, a)
-            save()
+        result = case["engines"][engine]
+        for name, weights in {"error": case, "scaled_error": scaled(case, a)}.items():
+            if name not in result:
+                if engine in a.ours and weights is not case:
+                    prepare(engine, weights, a)  # other weights are another model
+                result[name] = error_of(engine, weights, a)
+                save()
 
 
 def batched(path, batch, a):

@@ -53,25 +53,27 @@ def print_latency(cases, ours, peers):
 
 
 def print_memory(cases, ours, peers):
-    print("\nResident memory after the runs of a start from the cache, MB: ours of the whole process, a peer's what it adds to Python's.\n")
-    print_head(["model", "threads"] + ours + peers + [f"{e} / {peer}" for peer in peers[:1] for e in ours])
+    print("\nStarts from the cache: resident MB after the runs (ours of the whole process, a peer's what it adds to Python's), and in brackets"
+          "\nms until the model was ready.\n")
+    print_head(["model", "threads"] + ours + peers + [f"MB, {e} / {peer}" for peer in peers[:1] for e in ours])
     for case in cases:
-        size = {e: statistics.median(case["engines"][e]["resident_mb"]) for e in ours + peers if case["engines"][e].get("resident_mb")}
-        cells = [f"{size[e]:.0f}" if e in size else "" for e in ours + peers]
-        cells += [f"{size[e] / size[peer]:.2f}" if e in size and peer in size else "" for peer in peers[:1] for e in ours]
+        size, ready = ({e: statistics.median(case["engines"][e][what]) for e in ours + peers} for what in ("resident_mb", "ready_ms"))
+        cells = [f"{size[e]:.0f} ({ready[e]:.0f})" for e in ours + peers]
+        cells += [f"{size[e] / size[peer]:.2f}" for peer in peers[:1] for e in ours]
         print_row([case["name"], str(case["threads"])] + cells)
 
 
 def print_accuracy(cases, engines):
-    cases = [case for case in cases if all("error" in case["engines"][e] for e in engines)]
+    cases = [case for case in cases if all("scaled_error" in case["engines"][e] for e in engines)]
     if not cases:
         return
     print("\nRelative L2 of the outputs to the graph in double precision, the worst one; then that of the worst channel.\n")
-    print_head(["model", "threads"] + engines)
+    print_head(["model", "threads", "weights"] + engines)
     for case in cases:
-        errors = [case["engines"][e]["error"] for e in engines]
-        print_row([case["name"], str(case["threads"])] +
-                  [f"{e['whole']:.1e}" + (f", {e['channel']:.1e}" if e["channel"] > 0 else "") for e in errors])
+        for name, weights in {"error": "of the model", "scaled_error": "scaled"}.items():
+            errors = [case["engines"][e][name] for e in engines]
+            print_row([case["name"], str(case["threads"]), weights] +
+                      [f"{e['whole']:.1e}" + (f", {e['channel']:.1e}" if e["channel"] > 0 else "") for e in errors])
 
 
 def print_tables(cases, ours, peers):

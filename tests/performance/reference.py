@@ -112,6 +112,25 @@ def run_in_double(path, feeds):
     return dict(zip(evaluator.output_names, evaluator.run(None, feeds)))
 
 
+def with_scaled_weights(path, out, seed=0):
+    """Writes the model with hard weights: scales of output channels over three decades, every hundredth weight ten times as large."""
+    model, rng = onnx.load(path), np.random.default_rng(seed)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "Gemm", "MatMul") or node.input[1] not in weights:
+            continue
+        tensor = weights.pop(node.input[1])
+        value = numpy_helper.to_array(tensor).astype(np.float64)
+        rows = any(a.name == "transB" and a.i for a in node.attribute)
+        axis = 0 if node.op_type == "Conv" or rows else value.ndim - 1
+        scales = 10 ** rng.uniform(-1.5, 1.5, value.shape[axis])
+        outliers = np.where(rng.random(value.shape) < 0.01, 10, 1)
+        hard = value * outliers * scales.reshape([-1 if d == axis else 1 for d in range(value.ndim)])
+        hard *= np.linalg.norm(value) / max(np.linalg.norm(hard), 1e-30)  # so that activations neither grow nor vanish
+        tensor.CopyFrom(numpy_helper.from_array(hard.astype(np.float32), tensor.name))
+    onnx.save(model, out)
+
+
 def error(outputs, exact):
     """Worst relative L2 over the outputs, and over their channels (axis 1 of images and volumes, the last axis of sequences)."""
     whole, channel = 0.0, 0.0
