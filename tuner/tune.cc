@@ -6,6 +6,7 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
 #include "tuner/finish.h"
+#include "tuner/lean.h"
 #include "tuner/limits.h"
 #include "tuner/state.h"
 #include "tuner/whole_plan.h"
@@ -28,11 +30,14 @@ constexpr size_t kFirstBatch = 8, kBatch = 16;
 constexpr double kInitialShare = 0.05;         // of the budget, for timing the untuned plan
 constexpr double kJointShare = 0.4;            // of the budget, for layouts and loops together
 const char* const kProposer = "evolutionary";  // where the options name none
+constexpr double kLeanGrowth = 0.125;          // of all weights: what lean sessions may keep more
 constexpr size_t kSimilar = 3;                 // groups whose choices a search begins with
 
 // What the options allow. Strict numerics leave out what does not compute the sum that the operator defines.
-std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
+std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task,
+                                            const std::set<std::string>* lean) {
   std::vector<std::string> names = jit::algorithms(*task.computation);
+  if (lean) std::erase_if(names, [&](const std::string& name) { return !lean->contains(name); });
   const bool direct = request.algorithm == "direct" || request.numerics == Numerics::strict;
   std::erase_if(names, [&](const std::string& name) {
     return direct ? !jit::is_direct(name) : !request.algorithm.empty() && name != request.algorithm;
@@ -75,6 +80,9 @@ class Tuning {
     }
     const jit::Target& target = request.target;
     cold_weights_ = weights > static_cast<double>(target.is_gpu() ? target.l2_bytes : target.l3_bytes);
+    if (request.memory == Memory::lean && request.algorithm.empty()) {
+      lean_ = lean_algorithms(tasks_, static_cast<int64_t>(kLeanGrowth * weights));
+    }
     for (const Task& task : tasks_) {
       TaskState& state = states_.emplace_back();
       state.progress.weight = static_cast<double>(task.groups.size());
@@ -252,7 +260,8 @@ class Tuning {
     const jit::GroupDecision& start =
         initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
     state.search = std::make_unique<TaskSearch>(
-        make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task),
+        make_spaces(*task.computation, start, request_.target,
+                    allowed_algorithms(request_, task, lean_.empty() ? nullptr : &lean_[number]),
                     {.layouts = request_.options.search == Search::joint,
                      .pack_weights = request_.options.search != Search::loops_only}),
         initial, proposers(), seed_of(task));
@@ -411,6 +420,7 @@ class Tuning {
   Limits limits_;
   Ranker ranker_;
   const std::vector<Task> tasks_;
+  std::vector<std::set<std::string>> lean_;              // algorithms by task; empty: memory is no object
   std::map<std::string, std::vector<Choice>> recorded_;  // by first operator, of earlier tunings
   std::shared_ptr<Workers> workers_;
   std::vector<TaskState> states_;

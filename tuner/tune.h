@@ -51,6 +51,7 @@ struct TuneRequest {
   plan::WeightStore& weights;
   TuningOptions options;
   Numerics numerics = Numerics::standard;
+  Memory memory = Memory::standard;         // lean: see lean.h
   std::string algorithm = {};               // "" = all
   std::vector<std::string> providers = {};  // beside the compiler; known to jit::find_provider
   TaskRecords records = {};                 // where earlier tunings ended

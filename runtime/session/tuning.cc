@@ -104,6 +104,7 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
   request.device = machine.device;
   request.conversions = conversions;
   request.numerics = options.numerics;
+  request.memory = options.memory;
   request.algorithm = options.algorithm;
   for (const std::string& provider : options.providers) {
     if (provider != "own" && open_provider(provider)) request.providers.push_back(provider);
