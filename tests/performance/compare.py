@@ -125,7 +125,7 @@ def batched(path, batch, a):
     out = os.path.join(a.work, f"batch{batch}", os.path.basename(path))
     if not os.path.exists(out):
         os.makedirs(os.path.dirname(out), exist_ok=True)
-        onnx.save(with_batch(onnx.load(path), batch), out)
+        onnx.save(with_batch(onnx.load(path), int(batch)), out)
     return out
 
 
