@@ -6,6 +6,7 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "runtime/base/trace.h"
 #include "runtime/graph/channels_last.h"
 #include "tuner/finish.h"
+#include "tuner/lean.h"
 #include "tuner/limits.h"
 #include "tuner/state.h"
 #include "tuner/whole_plan.h"
@@ -29,12 +31,15 @@ constexpr size_t kFirstBatch = 8, kBatch = 16;
 constexpr double kInitialShare = 0.05;         // of the budget, for timing the untuned plan
 constexpr double kJointShare = 0.4;            // of the budget, for layouts and loops together
 const char* const kProposer = "evolutionary";  // where the options name none
+constexpr double kLeanGrowth = 0.125;          // of all weights: what lean sessions may keep more
 constexpr size_t kSimilar = 3;                 // groups whose choices a search begins with
 
 // What the options allow, and the weights of all the task's groups. Strict numerics leave out what does not compute the
 // sum that the operator defines.
-std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task) {
+std::vector<std::string> allowed_algorithms(const TuneRequest& request, const Task& task,
+                                            const std::set<std::string>* lean) {
   std::vector<std::string> names = jit::algorithms(*task.computation);
+  if (lean) std::erase_if(names, [&](const std::string& name) { return !lean->contains(name); });
   const bool direct = request.algorithm == "direct" || request.numerics == Numerics::strict;
   std::erase_if(names, [&](const std::string& name) {
     const bool refused = direct ? !jit::is_direct(name) : !request.algorithm.empty() && name != request.algorithm;
@@ -80,6 +85,9 @@ class Tuning {
     }
     const jit::Target& target = request.target;
     cold_weights_ = weights > static_cast<double>(target.is_gpu() ? target.l2_bytes : target.l3_bytes);
+    if (request.memory == Memory::lean && request.algorithm.empty()) {
+      lean_ = lean_algorithms(tasks_, static_cast<int64_t>(kLeanGrowth * weights));
+    }
     for (const Task& task : tasks_) {
       TaskState& state = states_.emplace_back();
       state.progress.weight = static_cast<double>(task.groups.size());
@@ -257,7 +265,8 @@ class Tuning {
     const jit::GroupDecision& start =
         initial.provider == "own" ? task.initial : request_.defaults[static_cast<size_t>(task.groups.front())];
     std::vector<std::unique_ptr<LayoutSpace>> spaces =
-        make_spaces(*task.computation, start, request_.target, allowed_algorithms(request_, task),
+        make_spaces(*task.computation, start, request_.target,
+                    allowed_algorithms(request_, task, lean_.empty() ? nullptr : &lean_[number]),
                     {.layouts = request_.options.search == Search::joint,
                      .pack_weights = request_.options.search != Search::loops_only});
     add_plain_weights(task, start, spaces);
@@ -281,10 +290,14 @@ class Tuning {
     const jit::AnchorKind kind = c.anchor.kind;
     if (request_.options.search != Search::joint || request_.target.is_gpu() || c.anchor.weights < 0) return;
     if (kind != jit::AnchorKind::conv && kind != jit::AnchorKind::conv_transpose) return;
+    if (!request_.algorithm.empty() && !jit::is_direct(request_.algorithm)) return;
     if (c.tensors[static_cast<size_t>(c.anchor.weights)].role != jit::Role::constant) return;
     try {
       const graph::Group& group = request_.groups[static_cast<size_t>(task.groups.front())];
-      const jit::GroupDecision plain = graph::channels_last(group, start, request_.target, false);
+      const jit::GroupDecision direct = jit::is_direct(start.algorithm)
+                                            ? start
+                                            : jit::with_algorithm(start, c, jit::default_algorithm(c), request_.target);
+      const jit::GroupDecision plain = graph::channels_last(group, direct, request_.target, false);
       spaces.push_back(make_layout_space(c, plain, request_.target, {.layouts = false, .pack_weights = false}));
     } catch (const Error&) {  // there are no such weights by this algorithm
     }
@@ -434,6 +447,7 @@ class Tuning {
   Limits limits_;
   Ranker ranker_;
   const std::vector<Task> tasks_;
+  std::vector<std::set<std::string>> lean_;              // algorithms by task; empty: memory is no object
   std::map<std::string, std::vector<Choice>> recorded_;  // by first operator, of earlier tunings
   std::shared_ptr<Workers> workers_;
   std::vector<TaskState> states_;

@@ -51,7 +51,8 @@ struct TuneRequest {
   plan::WeightStore& weights;
   TuningOptions options;
   Numerics numerics = Numerics::standard;
-  std::string algorithm = {};  // "" = all
+  Memory memory = Memory::standard;  // lean: see lean.h
+  std::string algorithm = {};        // "" = all
   /// Whether an algorithm is within the operator's bound on the weights of the group with this number; empty = all are.
   std::function<bool(size_t group, const std::string& algorithm)> is_accurate = {};
   std::vector<std::string> providers = {};  // beside the compiler; known to jit::find_provider

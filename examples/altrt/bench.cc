@@ -58,6 +58,8 @@ Latency summarize(std::vector<double> samples) {
 struct Result {
   std::string model;
   double read_ms = 0, load_ms = 0, first_run_ms = 0, throughput = 0, peak_gflops = 0;
+  Bandwidth bandwidth;                      // where peak_gflops is
+  double resident_mb = 0, peak_rss_mb = 0;  // of the process after the runs; 0 = not known
   Latency latency;
   SessionInfo info;
   std::vector<double> kernel_ms;  // median of several runs
@@ -94,16 +96,38 @@ std::vector<std::shared_ptr<void>> bind_on_device(const Session& session, Contex
   return memory;
 }
 
-Result measure(const BenchArguments& arguments) {
-  Result result;
+double peak_rss_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+double resident_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    double kilobytes = 0;
+    if (word == "VmRSS:" && status >> kilobytes) return kilobytes / 1024;
+  }
+  return 0;
+}
+
+// The model goes with its weights when the session is there, as in a host that has no other use for it.
+Session open_session(const BenchArguments& arguments, Tensors& inputs, Result& result) {
   const auto begin = Clock::now();
   const Model model = Model::load(arguments.common.model);
   result.read_ms = ms_since(begin);
-  Tensors inputs = read_inputs(arguments.files, model);
-  const Session session(model, session_options(arguments.common, model, inputs));
+  inputs = read_inputs(arguments.files, model);
+  Session session(model, session_options(arguments.common, model, inputs));
   result.load_ms = ms_since(begin);
   result.model = model.name();
   result.info = session.info();
+  return session;
+}
+
+Result measure(const BenchArguments& arguments) {
+  Result result;
+  Tensors inputs;
+  const Session session = open_session(arguments, inputs, result);
   fill_inputs(inputs, session.inputs(), arguments.common.seed);
 
   Context context = session.context();
@@ -127,14 +151,42 @@ Result measure(const BenchArguments& arguments) {
   }
   result.throughput = static_cast<double>(samples.size()) / ms_since(start) * 1e3;
   result.latency = summarize(std::move(samples));
+  result.resident_mb = resident_mb();
+  result.peak_rss_mb = peak_rss_mb();
   result.kernel_ms = profile(session, context);
   const bool on_cpu = result.info.device == Device::cpu;
-  if (arguments.profile && on_cpu) result.peak_gflops = fma_peak_gflops(result.info.threads);
+  if (arguments.profile && on_cpu) {
+    result.peak_gflops = fma_peak_gflops(result.info.threads);
+    result.bandwidth = read_bandwidth(result.info.threads);
+  }
   return result;
 }
 
 double gflops(const KernelInfo& kernel, double ms) {
   return ms > 0 ? static_cast<double>(kernel.flops) / ms * 1e-6 : 0;
+}
+
+// How near a kernel is to the two roofs: the fraction of its time that its arithmetic would take at the FMA peak, and
+// that its bytes would take at the bandwidth of where they fit.
+struct Roofs {
+  double fma = 0, bandwidth = 0;
+  std::string nearer;  // "fma", "cache" or "memory"; "" where neither is known
+};
+
+Roofs roofs(const Result& result, size_t k) {
+  const KernelInfo& kernel = result.info.plan[k];
+  const Bandwidth& bandwidth = result.bandwidth;
+  Roofs roofs;
+  if (result.kernel_ms[k] <= 0) return roofs;
+  const double seconds = result.kernel_ms[k] * 1e-3;
+  const bool fits = kernel.bytes <= bandwidth.cache_bytes / 2;
+  const double gbs = fits ? bandwidth.cache_gbs : bandwidth.memory_gbs;
+  if (result.peak_gflops > 0) roofs.fma = static_cast<double>(kernel.flops) * 1e-9 / result.peak_gflops / seconds;
+  if (gbs > 0) roofs.bandwidth = static_cast<double>(kernel.bytes) * 1e-9 / gbs / seconds;
+  if (std::max(roofs.fma, roofs.bandwidth) > 0) {
+    roofs.nearer = roofs.fma >= roofs.bandwidth ? "fma" : fits ? "cache" : "memory";
+  }
+  return roofs;
 }
 
 std::map<std::string, double> provider_share(const Result& result) {
@@ -146,12 +198,6 @@ std::map<std::string, double> provider_share(const Result& result) {
   }
   for (auto& [provider, part] : share) part = total > 0 ? part / total : 0;
   return share;
-}
-
-double peak_rss_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
 Json to_json(const Result& result) {
@@ -176,8 +222,12 @@ Json to_json(const Result& result) {
   json["latency_ms"] = {{"min", latency.min}, {"median", latency.median}, {"mean", latency.mean}, {"p90", latency.p90},
                         {"p95", latency.p95}, {"p99", latency.p99},       {"cv", latency.cv}};
   json["throughput_per_s"] = result.throughput;
-  json["peak_rss_mb"] = peak_rss_mb();
+  json["peak_rss_mb"] = result.peak_rss_mb;
+  json["resident_mb"] = result.resident_mb;
   if (result.peak_gflops > 0) json["fma_peak_gflops"] = result.peak_gflops;
+  if (result.bandwidth.memory_gbs > 0) {
+    json["read_gbs"] = {{"memory", result.bandwidth.memory_gbs}, {"cache", result.bandwidth.cache_gbs}};
+  }
   json["provider_share"] = provider_share(result);
   json["kernels"] = Json::array();
   for (size_t k = 0; k < result.kernel_ms.size(); ++k) {
@@ -189,6 +239,13 @@ Json to_json(const Result& result) {
                                {"provider", kernel.provider},
                                {"algorithm", kernel.algorithm},
                                {"layout", kernel.layout}});
+    if (result.bandwidth.memory_gbs <= 0) continue;
+    const Roofs near = roofs(result, k);
+    Json& row = json["kernels"].back();
+    row["gbs"] = static_cast<double>(kernel.bytes) / result.kernel_ms[k] * 1e-6;
+    row["fma_fraction"] = near.fma;
+    row["bandwidth_fraction"] = near.bandwidth;
+    row["roof"] = near.nearer;
   }
   return json;
 }
@@ -206,7 +263,7 @@ void print_summary(const Result& result) {
   fmt::print(
       "load ms      {:.1f} (read {:.1f}, graph {:.1f}, cache {:.1f}, tune {:.1f}, compile {:.1f}), first run {:.1f}\n",
       result.load_ms, result.read_ms, info.graph_ms, info.cache_ms, info.tune_ms, info.compile_ms, result.first_run_ms);
-  fmt::print("peak memory  {:.0f} MB\n", peak_rss_mb());
+  fmt::print("memory MB    {:.0f} at most, {:.0f} after the runs\n", result.peak_rss_mb, result.resident_mb);
 }
 
 void print_profile(const Result& result) {
@@ -215,23 +272,29 @@ void print_profile(const Result& result) {
     total += result.kernel_ms[k];
     flops += static_cast<double>(result.info.plan[k].flops);
   }
-  // Of a device the peak is not known.
-  const bool has_peak = result.info.device == Device::cpu;
-  if (has_peak) fmt::print("\nFMA peak {:.0f} GFLOP/s on {} threads\n", result.peak_gflops, result.info.threads);
-  const auto peak_column = [&](double speed) {
-    if (!has_peak) return std::string();
-    return fmt::format(" {:>6.1f}", result.peak_gflops > 0 ? 100 * speed / result.peak_gflops : 0.0);
+  // Of a device the roofs are not known.
+  const bool has_roofs = result.info.device == Device::cpu;
+  if (has_roofs) {
+    fmt::print("\nFMA peak {:.0f} GFLOP/s, reading {:.0f} GB/s from memory, {:.0f} GB/s from cache, on {} threads\n",
+               result.peak_gflops, result.bandwidth.memory_gbs, result.bandwidth.cache_gbs, result.info.threads);
+  }
+  const auto roof_columns = [&](const Roofs& near) {
+    if (!has_roofs) return std::string();
+    return fmt::format(" {:>6.1f} {:>6.1f} {:<6}", 100 * near.fma, 100 * near.bandwidth, near.nearer);
   };
-  fmt::print("{:>9} {:>5} {:>8}{}  {:<8} {:<10} {:<40} {}\n", "ms", "%", "GFLOP/s", has_peak ? "  peak%" : "",
-             "provider", "algorithm", "kernel", "layout");
+  fmt::print("{:>9} {:>5} {:>8}{}  {:<8} {:<10} {:<40} {}\n", "ms", "%", "GFLOP/s",
+             has_roofs ? "  peak%  band% roof  " : "", "provider", "algorithm", "kernel", "layout");
   for (size_t k = 0; k < result.kernel_ms.size(); ++k) {
     const KernelInfo& kernel = result.info.plan[k];
-    const double ms = result.kernel_ms[k], speed = gflops(kernel, ms);
-    fmt::print("{:>9.4f} {:>5.1f} {:>8.1f}{}  {:<8} {:<10} {:<40} {}\n", ms, total > 0 ? 100 * ms / total : 0, speed,
-               peak_column(speed), kernel.provider, kernel.algorithm, kernel.name + " " + kernel.op, kernel.layout);
+    const double ms = result.kernel_ms[k];
+    fmt::print("{:>9.4f} {:>5.1f} {:>8.1f}{}  {:<8} {:<10} {:<40} {}\n", ms, total > 0 ? 100 * ms / total : 0,
+               gflops(kernel, ms), roof_columns(roofs(result, k)), kernel.provider, kernel.algorithm,
+               kernel.name + " " + kernel.op, kernel.layout);
   }
   const double speed = total > 0 ? flops / total * 1e-6 : 0;
-  fmt::print("{:>9.4f} {:>5.1f} {:>8.1f}{}  total\n", total, 100.0, speed, peak_column(speed));
+  const double fraction = result.peak_gflops > 0 ? 100 * speed / result.peak_gflops : 0;
+  fmt::print("{:>9.4f} {:>5.1f} {:>8.1f}{}  total\n", total, 100.0, speed,
+             has_roofs ? fmt::format(" {:>6.1f}", fraction) : "");
 }
 
 void bench(const BenchArguments& arguments) {
@@ -263,7 +326,9 @@ void add_bench(CLI::App& app, int&) {
   command->add_option("--io", arguments->io, "where inputs and outputs lie: host (default) or device")
       ->check(CLI::IsMember({"host", "device"}));
   command->add_option("--json", arguments->json, "write the figures to this file; '-' = stdout, instead of the text");
-  command->add_flag("--profile", arguments->profile, "table per kernel: time, GFLOP/s, fraction of the FMA peak");
+  command->add_flag(
+      "--profile", arguments->profile,
+      "table per kernel: time, GFLOP/s, fractions of the FMA peak and of the bandwidth, and which is nearer");
   command->callback([arguments] { bench(*arguments); });
 }
 

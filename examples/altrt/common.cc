@@ -122,6 +122,8 @@ void add_common(CLI::App& command, Common& common) {
       ->check(CLI::IsMember({"own", "onednn"}));
   command.add_option("--algorithm", common.algorithm, "'direct' leaves the others out");
   command.add_option("--numerics", common.numerics, "standard or strict")->check(CLI::IsMember({"standard", "strict"}));
+  command.add_option("--memory", common.memory, "standard, or lean: gives back what it can")
+      ->check(CLI::IsMember({"standard", "lean"}));
   command
       .add_option("--search", common.search,
                   "alt: layouts and loops; to compare with: loops-only (channels last, plain weights), loops-packed "
@@ -181,6 +183,7 @@ SessionOptions session_options(const Common& common, const Model& model, const T
   options.providers = common.providers;
   options.algorithm = common.algorithm;
   options.numerics = common.numerics == "strict" ? Numerics::strict : Numerics::standard;
+  options.memory = common.memory == "lean" ? Memory::lean : Memory::standard;
   if (common.verbose) options.log = print_log;
   for (const auto& [name, tensor] : given) options.input_shapes[name] = tensor.shape();
   for (const std::string& text : common.shapes) {

@@ -24,6 +24,7 @@ struct Common {
   std::vector<std::string> providers{"own", "onednn"};
   std::string algorithm;
   std::string numerics = "standard";
+  std::string memory = "standard";
   std::string search = "alt";
   std::string proposer;
   uint64_t seed = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <fstream>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -60,32 +62,83 @@ Round widest() { return nullptr; }
 
 #endif
 
+// The sum over threads of what each did a second in the best of its rounds, all threads at once.
+template <typename OneRound>
+double together(int threads, OneRound round) {
+  std::atomic<int> ready{0};
+  std::vector<double> speeds(static_cast<size_t>(threads), 0.0);
+  const auto work = [&](int thread) {
+    round(thread);
+    ++ready;
+    while (ready.load() < threads) std::this_thread::yield();
+    for (int i = 0; i < kRounds; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      const double amount = round(thread);
+      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+      double& speed = speeds[static_cast<size_t>(thread)];
+      speed = std::max(speed, amount / seconds.count());
+    }
+  };
+  std::vector<std::thread> others;
+  for (int t = 1; t < threads; ++t) others.emplace_back(work, t);
+  work(0);
+  for (std::thread& other : others) other.join();
+  return std::accumulate(speeds.begin(), speeds.end(), 0.0);
+}
+
+using Vector = uint64_t __attribute__((vector_size(16)));
+
+// GB/s of reading `bytes`, shared among the threads, `passes` times a round.
+double stream(int threads, int64_t bytes, int passes) {
+  constexpr size_t kSums = 8;  // loads in flight do not wait for each other
+  const size_t count = static_cast<size_t>(bytes) / sizeof(Vector) / static_cast<size_t>(threads) / kSums * kSums;
+  std::vector<std::vector<Vector>> data(static_cast<size_t>(threads));
+  std::atomic<uint64_t> sink{0};
+  return together(threads,
+                  [&](int thread) {
+                    std::vector<Vector>& own = data[static_cast<size_t>(thread)];
+                    if (own.empty()) own.resize(count, Vector{1});
+                    Vector sums[kSums] = {};
+                    for (int pass = 0; pass < passes; ++pass) {
+                      for (size_t i = 0; i < count; i += kSums) {
+#pragma GCC unroll 8
+                        for (size_t s = 0; s < kSums; ++s) sums[s] += own[i + s];
+                      }
+                    }
+                    for (const Vector& sum : sums) sink += sum[0] + sum[1];
+                    return static_cast<double>(count * sizeof(Vector)) * passes;
+                  }) *
+         1e-9;
+}
+
+// As Linux reports it, of one instance: sysconf adds up what a virtual machine's processor names.
+int64_t last_level_bytes() {
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  int64_t kilobytes = 0;
+  return file >> kilobytes && kilobytes > 0 ? kilobytes << 10 : int64_t{32} << 20;
+}
+
 }  // namespace
 
 double fma_peak_gflops(int threads) {
   const Round round = widest();
   if (!round) return 0;
-  std::atomic<int> ready{0};
-  std::vector<double> speeds(static_cast<size_t>(threads), 0.0);
-  const auto work = [&](size_t thread) {
-    float sink = 0;
-    round(0.5f, &sink);
-    ++ready;
-    while (ready.load() < threads) std::this_thread::yield();
-    for (int i = 0; i < kRounds; ++i) {
-      const auto begin = std::chrono::steady_clock::now();
-      const double operations = round(0.5f, &sink);
-      const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-      speeds[thread] = std::max(speeds[thread], operations / seconds.count() * 1e-9);
-    }
-  };
-  std::vector<std::thread> others;
-  for (size_t t = 1; t < speeds.size(); ++t) others.emplace_back(work, t);
-  work(0);
-  for (std::thread& other : others) other.join();
-  double sum = 0;
-  for (const double speed : speeds) sum += speed;
-  return sum;
+  return together(threads,
+                  [&](int) {
+                    float sink = 0;
+                    return round(0.5f, &sink);
+                  }) *
+         1e-9;
+}
+
+Bandwidth read_bandwidth(int threads) {
+  const int64_t cache = last_level_bytes();
+  Bandwidth result;
+  result.cache_bytes = cache;
+  // Twice the cache: what one pass leaves there, the next one has driven out before it comes to it.
+  result.memory_gbs = stream(threads, 2 * cache, 1);
+  result.cache_gbs = stream(threads, cache / 4, 4);
+  return result;
 }
 
 }  // namespace altrt::tool

@@ -21,7 +21,10 @@ namespace altrt {
 /// default: any algorithm within the accuracy bounds (1e-5 relative L2 an operator, Winograd 2e-5, a network 1e-4).
 /// strict: only algorithms that compute each output as the sum the operator defines, in some order.
 enum class Numerics : uint8_t { standard, strict };
-/// default keeps what makes runs fast; lean gives memory back where it can.
+/// standard keeps what makes runs fast. lean keeps less: construction ends with the heap's free pages given back to the
+/// system, the convenience form of run keeps no context between calls, and tuning, which keeps records of its own for
+/// this mode, chooses no algorithms that make packed weights (of the whole model) more than an eighth larger. The
+/// weights as they stand in the file go with the last copy of the Model, in both modes.
 enum class Memory : uint8_t { standard, lean };
 /// What a call does when another call holds the session's threads. share: runs at once on the calling thread alone.
 /// queue: waits. On a device calls need no threads of the session, and never wait for each other here.

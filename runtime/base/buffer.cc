@@ -1,5 +1,6 @@
 #include "runtime/base/buffer.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -34,6 +35,12 @@ void* allocate(size_t size) {
   void* data = std::aligned_alloc(alignment, std::max(kAlignment, round_up(size, kAlignment)));
   if (data && size >= kHugePage) madvise(data, size / kHugePage * kHugePage, MADV_HUGEPAGE);
   return data;
+}
+
+void release_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 AlignedBuffer::AlignedBuffer(size_t size) : data_(allocate(size)), size_(size) {

@@ -16,6 +16,9 @@ constexpr size_t round_up(size_t size, size_t multiple) { return (size + multipl
 // there is no memory.
 void* allocate(size_t size);
 
+// Gives pages that the C library's heap keeps without use back to the system. Takes milliseconds.
+void release_free_memory();
+
 // Owns `size` bytes aligned to kAlignment. The allocation is rounded up to whole cache lines, so that whole vectors may
 // be read and written at the end. Contents are undefined until zero() or the owner writes them. Throws
 // Error(out_of_memory).

@@ -29,6 +29,7 @@ std::string mode_of(const SessionOptions& options) {
   std::set<std::string> providers(options.providers.begin(), options.providers.end());
   providers.insert("own");
   std::string text = options.numerics == Numerics::strict ? "strict" : "standard";
+  if (options.memory == Memory::lean) text += " lean";
   for (const std::string& provider : providers) text += " " + provider;
   if (!options.algorithm.empty()) text += " algorithm=" + options.algorithm;
   if (options.tuning.search != Search::joint) text += std::string(" search=") + name_of(options.tuning.search);

@@ -39,6 +39,14 @@ std::string variant_of(const graph::Graph& graph, const std::vector<ValueInfo>& 
   return graph.definitions == 0 ? text : text + base::hex(graph.definitions);
 }
 
+// For the first object of a scope: what the others freed goes back to the system.
+struct ReleaseAtEnd {
+  bool wanted;
+  ~ReleaseAtEnd() {
+    if (wanted) base::release_free_memory();
+  }
+};
+
 }  // namespace
 
 Session::State::State(const SessionOptions& options_in)
@@ -57,6 +65,7 @@ Session::State::~State() {
 }
 
 Session::Session(const Model& model, const SessionOptions& options) {
+  const ReleaseAtEnd release{options.memory == Memory::lean};
   const base::LogScope log_scope = session::log_to(options);
   const base::FloatEnvironment float_environment;  // constants are folded and packed here
   session::check_options(options, model);

@@ -90,7 +90,7 @@ graph::Decisions choose_decisions(const graph::Graph& graph, const std::vector<g
   }
   if (!options.algorithm.empty()) {
     use_algorithm(graph, groups, target, options, decisions);
-  } else if (options.numerics != Numerics::strict && search == Search::joint) {
+  } else if (options.numerics != Numerics::strict && options.memory != Memory::lean && search == Search::joint) {
     for (size_t g = 0; g < groups.size(); ++g) {
       if (groups[g].host) continue;
       const jit::Computation& c = groups[g].computation;

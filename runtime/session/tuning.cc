@@ -107,6 +107,7 @@ Tuned tune_groups(const std::shared_ptr<const graph::Graph>& graph, const std::v
   request.device = machine.device;
   request.conversions = conversions;
   request.numerics = options.numerics;
+  request.memory = options.memory;
   request.algorithm = options.algorithm;
   request.is_accurate = [&](size_t g, const std::string& algorithm) {
     return is_accurate(*graph, groups[g], algorithm);

@@ -176,14 +176,14 @@ TEST_F(Tool, OpsCountsAndJudges) {
 TEST_F(Tool, BenchMeasures) {
   const Outcome text_form = altrt("bench net.onnx --shape batch=2 --seconds 0.05 --profile --threads 1");
   ASSERT_EQ(text_form.exit_code, 0) << text_form.err;
-  for (const char* word : {"median", "runs/s", "FMA peak", "own", "MatMul"}) {
+  for (const char* word : {"median", "runs/s", "FMA peak", "GB/s from memory", "band%", "roof", "own", "MatMul"}) {
     EXPECT_NE(text_form.out.find(word), std::string::npos) << word << "\n" << text_form.out;
   }
   ASSERT_EQ(altrt("bench net.onnx --shape batch=2 --seconds 0.05 --threads 1 --json bench.json").exit_code, 0);
   const auto json = nlohmann::json::parse(text("bench.json"));
   for (const char* key :
        {"model", "device", "threads", "load_ms", "first_run_ms", "cold_start_ms", "kernels_compiled", "tuning", "cache",
-        "latency_ms", "throughput_per_s", "peak_rss_mb", "provider_share", "kernels"}) {
+        "latency_ms", "throughput_per_s", "peak_rss_mb", "resident_mb", "provider_share", "kernels"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   for (const char* key : {"min", "median", "mean", "p90", "p95", "p99", "cv"}) {
@@ -193,9 +193,41 @@ TEST_F(Tool, BenchMeasures) {
     EXPECT_TRUE(json["kernels"].at(0).contains(key)) << key;
   }
   EXPECT_EQ(json["threads"], 1);
+  EXPECT_GT(json["resident_mb"], 0);
+  EXPECT_LE(json["resident_mb"], json["peak_rss_mb"].get<double>() * 1.01);
   EXPECT_LE(json["latency_ms"]["min"], json["latency_ms"]["median"]);
   const Outcome on_stdout = altrt("bench net.onnx --shape batch=2 --seconds 0.05 --json -");
   EXPECT_EQ(nlohmann::json::parse(on_stdout.out)["device"], "cpu");
+}
+
+TEST_F(Tool, BenchSaysWhichRoofIsNearer) {
+  // As many multiplications a byte as a product of these sizes has, and one that is all weights.
+  GraphBuilder b("roofs");
+  b.input("x", DataType::f32, {256, 512});
+  b.input("row", DataType::f32, {1, 4096});
+  const auto ones = [](const Shape& shape) {
+    Tensor tensor(DataType::f32, shape);
+    std::fill_n(tensor.as<float>(), element_count(shape), 1.0f);
+    return tensor;
+  };
+  b.output(b.op("MatMul", {"x", b.constant("w", ones({512, 512}))}, {}, "dense"));
+  b.output(b.op("MatMul", {"row", b.constant("v", ones({4096, 512}))}, {}, "thin"));
+  b.build().save(path("roofs.onnx"));
+  const Outcome outcome = altrt("bench roofs.onnx --seconds 0.05 --profile --threads 1 --cache none --json -");
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_GT(json["read_gbs"]["memory"], 0);
+  EXPECT_GT(json["read_gbs"]["cache"], 0);
+  int dense = 0, thin = 0;
+  for (const auto& kernel : json["kernels"]) {
+    if (kernel["op"] != "MatMul") continue;
+    const bool is_dense = kernel["fma_fraction"] > kernel["bandwidth_fraction"];
+    EXPECT_EQ(kernel["roof"] == "fma", is_dense) << kernel;
+    EXPECT_GT(kernel["gbs"], 0);
+    (is_dense ? dense : thin) += 1;
+  }
+  EXPECT_EQ(dense, 1) << json;
+  EXPECT_EQ(thin, 1) << json;
 }
 
 TEST_F(Tool, InspectPrintsEveryStage) {

@@ -1,131 +1,204 @@
 #!/usr/bin/env python3
-"""Latency of ONNX files in libaltrt and in ONNX Runtime and OpenVINO, in one run on this machine.
+"""Latency, memory and accuracy of ONNX files in libaltrt, ONNX Runtime and OpenVINO, in one run on this machine.
 
-    compare.py [--altrt build/bin/altrt] [--threads 2] [--rounds 7] [--seconds 1] [--budget 0] [--providers own]
-               [--also NAME=OPTIONS]... MODEL.onnx ...
+    compare.py [--altrt build/bin/altrt] [--work DIR] [--threads 2,1] [--rounds 7] [--seconds 1] [--budget 0]
+               [--providers own,onednn] [--also NAME=OPTIONS]... [--shape NAME=VALUE,...]... [--batch 1,8]
+               [--peers onnxruntime,openvino] [--accuracy] [--png FILE] MODEL.onnx ...
 
 Engines alternate; every round of every engine runs in a process of its own (an idle engine's spinning threads slow the next one down).
---budget 60s tunes each model first, into --cache. --also adds libaltrt once more, with options of the tool that come last and win:
---also "untuned=--cache none", --also "both=--providers own,onednn". --peers "" leaves the peers out; they come from PyPI:
-python3 -m venv V && V/bin/pip install onnx onnxruntime openvino.
-Prints a Markdown table: median over rounds of each round's median, and the ratio of each engine's to the first one's with its bootstrap
-90 % interval.
+The peers come from PyPI, into a virtual environment (--venv, default DIR/venv) that is made once. --peers "" leaves them out.
+--budget 60s tunes each model first, into --cache (default DIR/cache); what is timed are later starts, from the cache. --also adds
+libaltrt once more, with options of the tool that come last and win: --also "untuned=--cache none", --also "own=--providers own",
+--also "strict=--numerics strict", --also "lean=--memory lean".
+--shape fixes symbolic dimensions and inputs of all engines, one row for each --shape; --batch rewrites models of batch 1 for others.
+--accuracy compares outputs with those of the graph run in double precision (reference.py), once with the model's weights and once with
+scales of channels spread over three decades and outliers (tuned in the same way).
+What is measured goes to DIR/results.json at once: the same command goes on where it was stopped, and with --table it measures nothing.
+
+Prints Markdown tables: median over rounds of each round's median, best peer / ours with its bootstrap 90 % interval, geometric means,
+resident memory and time until ready, errors. --png draws the ratios.
 """
-import argparse, json, os, random, shlex, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, shlex, subprocess, sys, tempfile
+
+import figures, peers, tool
+from peers import PEERS, feeds_of
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def feeds_of(path, batch_of={"batch": 4, "sequence": 96}):
-    import numpy as np, onnx
-    model, rng, feeds = onnx.load(path, load_external_data=False), np.random.default_rng(1), {}
-    constants = {i.name for i in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name in constants:
-            continue
-        shape = [d.dim_value or batch_of.get(d.dim_param, 1) for d in value.type.tensor_type.shape.dim]
-        if value.type.tensor_type.elem_type == onnx.TensorProto.INT64:
-            feeds[value.name] = np.ones(shape, np.int64) if "mask" in value.name else rng.integers(0, 1000, shape)
-        else:
-            feeds[value.name] = rng.standard_normal(shape).astype(np.float32)
-    return feeds
-
-
-def onnxruntime_runner(path, threads):
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda feeds: session.run(None, feeds)
-
-
-def openvino_runner(path, threads):
-    import openvino
-    core = openvino.Core()
-    compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY",
-                                                                 "INFERENCE_PRECISION_HINT": "f32"})
-    request = compiled.create_infer_request()
-    return lambda feeds: request.infer(feeds, share_inputs=True, share_outputs=True)
-
-
-PEERS = {"onnxruntime": onnxruntime_runner, "openvino": openvino_runner}
-
-
-def peer_round(engine, path, threads, seconds):
-    run, feeds, times = PEERS[engine](path, threads), feeds_of(path), []
-    for _ in range(3):
-        run(feeds)
-    end = time.time() + seconds
-    while time.time() < end or len(times) < 8:
-        start = time.perf_counter()
-        run(feeds)
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
-
-
-def options_of(engine, a):
+def options_of(engine, case, a):
     """Of the tool, for one of our own engines. A later option takes the place of an earlier one."""
-    chosen = {"--threads": str(a.threads), "--cache": a.cache, "--providers": a.providers}
+    chosen = {"--threads": str(case["threads"]), "--cache": a.cache, "--providers": a.providers}
     words = shlex.split(a.ours[engine])
     for name, value in zip(words[::2], words[1::2]):
         chosen[name] = value
-    return [word for pair in chosen.items() for word in pair] + [f"--shape={s}" for s in a.shape]
+    return [word for pair in chosen.items() for word in pair] + [f"--shape={s}" for s in case["shapes"]]
 
 
-def measure(engine, path, a):
-    """Median latency in ms of one round in a fresh process."""
-    if engine in PEERS:
-        command = [sys.executable, __file__, "--round", engine, "--threads", str(a.threads), "--seconds", str(a.seconds), path]
-        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1])
-    with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [a.altrt, "bench", path, "--seconds", str(a.seconds), "--json", out.name] + options_of(engine, a)
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        result = json.load(open(out.name))
-        a.shares[engine] = result["provider_share"]
-        return result["latency_ms"]["median"]
+def measure_ours(engine, case, a):
+    with tempfile.TemporaryDirectory() as folder:
+        options = options_of(engine, case, a) + ["--inputs", case["inputs"]]
+        result = tool.bench(a.altrt, case["path"], None, a.seconds, os.path.join(folder, "bench.json"), options)
+    return {"ms": result["latency_ms"]["median"], "resident_mb": result["resident_mb"], "ready_ms": result["load_ms"],
+            "share": result["provider_share"]}
 
 
-def interval(ours, peer, rng):
-    """Bootstrap 90 % interval of median(peer) / median(ours)."""
-    ratios = sorted(statistics.median(rng.choices(peer, k=len(peer))) / statistics.median(rng.choices(ours, k=len(ours)))
-                    for _ in range(2000))
-    return ratios[100], ratios[1899]
+def measure_peer(engine, case, a, outputs=None):
+    command = [sys.executable, os.path.join(HERE, "peers.py"), engine, case["path"], case["inputs"], "--threads", str(case["threads"])]
+    command += ["--seconds", str(a.seconds)] + [f"--shape={s}" for s in case["shapes"]] + (["--outputs", outputs] if outputs else [])
+    result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+    return {"ms": result["ms"], "resident_mb": result["resident_mb"] - result["before_mb"], "ready_ms": result["ready_ms"]}
 
 
-def compare(path, engines, a):
+def error_of(engine, case, a):
+    import numpy as np, reference
+    exact_file = os.path.join(a.work, "exact", case["key"] + ".npz")
+    if not os.path.exists(exact_file):
+        os.makedirs(os.path.dirname(exact_file), exist_ok=True)
+        exact = reference.run_in_double(case["path"], dict(np.load(case["inputs"])))
+        np.savez(exact_file + ".part.npz", **exact)
+        os.rename(exact_file + ".part.npz", exact_file)
+    with tempfile.TemporaryDirectory() as folder:
+        if engine in PEERS:
+            measure_peer(engine, case, a, os.path.join(folder, "outputs.npz"))
+            outputs = dict(np.load(os.path.join(folder, "outputs.npz")))
+        else:
+            outputs = tool.run(a.altrt, case["path"], folder, options_of(engine, case, a) + ["--inputs", case["inputs"]])
+        return reference.error(outputs, dict(np.load(exact_file)))
+
+
+def scaled(case, a):
+    """The same case with weights that are hard to be accurate with."""
+    import reference
+    path = os.path.join(a.work, "scaled", case["key"] + ".onnx")
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        reference.with_scaled_weights(case["path"], path)
+    return case | {"path": path, "key": case["key"] + "-scaled"}
+
+
+def prepare(engine, case, a):
+    """Tunes, and starts once so that later starts come from the cache."""
+    options = options_of(engine, case, a)
+    if options[options.index("--cache") + 1] == "none":
+        return
+    if a.budget != "0":
+        subprocess.run([a.altrt, "tune", case["path"], "--budget", a.budget] + options, check=True, stdout=subprocess.DEVNULL)
+    measure_ours(engine, case, a)
+
+
+def measure(case, a, save):
+    """Adds what is missing to case["engines"]; `save` is called after each step."""
     for engine in a.ours:
-        options = options_of(engine, a)
-        if a.budget != "0" and options[options.index("--cache") + 1] != "none":
-            subprocess.run([a.altrt, "tune", path, "--budget", a.budget] + options, check=True, stdout=subprocess.DEVNULL)
-    times = {engine: [] for engine in engines}
-    for _ in range(a.rounds):
+        result, options = case["engines"].setdefault(engine, {"ms": []}), options_of(engine, case, a)
+        if result.setdefault("options", options) != options:
+            raise SystemExit(f"{a.results}: {engine} of {case['label']} was measured with {' '.join(result['options'])}")
+        if result.get("budget") != a.budget:
+            prepare(engine, case, a)
+            result["budget"] = a.budget
+            save()
+    engines = list(a.ours) + a.peers
+    for turn in range(a.rounds):
         for engine in engines:
-            times[engine].append(measure(engine, path, a))
-    rng, cells = random.Random(0), [os.path.basename(path), f"{statistics.median(times['altrt']):.3f}"]
-    for engine in engines[1:]:
-        low, high = interval(times["altrt"], times[engine], rng)
-        ratio = statistics.median(times[engine]) / statistics.median(times["altrt"])
-        cells.append(f"{statistics.median(times[engine]):.3f}, {ratio:.2f} ({low:.2f} to {high:.2f})")
-    shares = "; ".join(f"{engine} " + ", ".join(f"{p} {share:.0%}" for p, share in a.shares[engine].items()) for engine in a.ours)
-    print("| " + " | ".join(cells + [shares]) + " |", flush=True)
+            result = case["engines"].setdefault(engine, {"ms": []})
+            if len(result["ms"]) > turn:
+                continue
+            measured = (measure_peer if engine in PEERS else measure_ours)(engine, case, a)
+            for name in ("ms", "resident_mb", "ready_ms"):
+                result.setdefault(name, []).append(measured[name])
+            result["share"] = measured.get("share", {})
+            save()
+    for engine in engines if a.accuracy else []:
+        result = case["engines"][engine]
+        for name, weights in {"error": case, "scaled_error": scaled(case, a)}.items():
+            if name not in result:
+                if engine in a.ours and weights is not case:
+                    prepare(engine, weights, a)  # other weights are another model
+                result[name] = error_of(engine, weights, a)
+                save()
+
+
+def batched(path, batch, a):
+    """The file with another batch."""
+    import onnx
+    from gpu_batch_models import with_batch
+    out = os.path.join(a.work, f"batch{batch}", os.path.basename(path))
+    if not os.path.exists(out):
+        os.makedirs(os.path.dirname(out), exist_ok=True)
+        onnx.save(with_batch(onnx.load(path), int(batch)), out)
+    return out
+
+
+def cases_of(a):
+    """Rows in order: label -> what to run."""
+    cases = {}
+    for threads in a.threads.split(","):
+        for path in a.models:
+            for shape in a.shape or [""]:
+                for batch in a.batch.split(","):
+                    shapes = [s for s in shape.split(",") if s]
+                    name = " ".join([os.path.splitext(os.path.basename(path))[0]] + shapes + ([f"batch {batch}"] if batch != "1" else []))
+                    key = name.replace(" ", "-").replace("/", "_")
+                    label, file = f"{key}-{threads}-threads", os.stat(path)
+                    if label in cases:
+                        raise SystemExit(f"two models are called {name}")
+                    cases[label] = {"name": name, "key": key, "label": label, "threads": int(threads), "shapes": shapes, "engines": {},
+                                    "path": path if batch == "1" else batched(path, batch, a), "file": [file.st_size, file.st_mtime]}
+    return cases
+
+
+def make_inputs(case, a):
+    import numpy as np
+    case["inputs"] = os.path.join(a.work, "inputs", case["key"] + ".npz")
+    if not os.path.exists(case["inputs"]):
+        os.makedirs(os.path.dirname(case["inputs"]), exist_ok=True)
+        np.savez(case["inputs"], **feeds_of(case["path"], dict(s.split("=", 1) for s in case["shapes"])))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+"), parser.add_argument("--altrt", default="build/bin/altrt")
+    parser.add_argument("--work", default="build/compare"), parser.add_argument("--venv"), parser.add_argument("--cache")
+    parser.add_argument("--threads", default="2"), parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0), parser.add_argument("--budget", default="0")
+    parser.add_argument("--providers", default="own,onednn"), parser.add_argument("--also", action="append", default=[])
+    parser.add_argument("--shape", action="append", default=[]), parser.add_argument("--batch", default="1")
+    parser.add_argument("--peers", default="onnxruntime,openvino"), parser.add_argument("--accuracy", action="store_true")
+    parser.add_argument("--table", action="store_true"), parser.add_argument("--png")
+    a = parser.parse_args()
+    a.venv, a.cache = a.venv or os.path.join(a.work, "venv"), a.cache or os.path.join(a.work, "cache")
+    a.ours, a.peers = {"altrt": ""} | dict(also.split("=", 1) for also in a.also), [peer for peer in a.peers.split(",") if peer]
+    a.results = os.path.join(a.work, "results.json")
+    return a
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+"), parser.add_argument("--round", choices=PEERS, help=argparse.SUPPRESS)
-    parser.add_argument("--altrt", default="build/bin/altrt"), parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7), parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--budget", default="0"), parser.add_argument("--cache", default="none")
-    parser.add_argument("--providers", default="own"), parser.add_argument("--shape", action="append", default=[])
-    parser.add_argument("--peers", default="onnxruntime,openvino"), parser.add_argument("--also", action="append", default=[])
-    a = parser.parse_args()
-    if a.round:
-        return print(peer_round(a.round, a.models[0], a.threads, a.seconds))
-    a.ours, a.shares = {"altrt": ""} | dict(also.split("=", 1) for also in a.also), {}
-    engines = list(a.ours) + [peer for peer in a.peers.split(",") if peer]
-    print(f"{a.threads} threads, {a.rounds} rounds of {a.seconds} s, budget {a.budget}, providers {a.providers}\n")
-    print("| model | libaltrt ms | " + " | ".join(f"{e} ms, ratio to ours (90 % interval)" for e in engines[1:]) + " | time by provider |")
-    print("| --- " * (len(engines) + 2) + "|")
-    for path in a.models:
-        compare(path, engines, a)
+    a = arguments()
+    python = peers.environment(a.venv)
+    if os.path.realpath(sys.prefix) != os.path.realpath(a.venv):
+        os.execv(python, [python] + sys.argv)
+    os.makedirs(a.work, exist_ok=True)
+    cases = cases_of(a)
+    stored = json.load(open(a.results)) if os.path.exists(a.results) else {}
+    for label, case in cases.items():
+        if stored.get(label, case)["file"] != case["file"]:
+            raise SystemExit(f"{a.results}: {case['path']} has changed since it was measured")
+        case["engines"] = stored.get(label, case)["engines"]
+        stored[label] = case
+
+    def save():
+        with open(a.results + ".part", "w") as file:
+            json.dump(stored, file, indent=1)
+        os.rename(a.results + ".part", a.results)
+
+    for case in cases.values() if not a.table else []:
+        make_inputs(case, a)
+        measure(case, a, save)
+        print(f"{case['label']} measured", file=sys.stderr, flush=True)
+    print(f"{a.rounds} rounds of {a.seconds} s, budget {a.budget}, providers {a.providers}\n")
+    figures.print_tables(list(cases.values()), list(a.ours), a.peers)
+    if a.png:
+        figures.draw(list(cases.values()), list(a.ours), a.peers, a.png)
 
 
 if __name__ == "__main__":

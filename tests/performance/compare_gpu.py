@@ -23,9 +23,10 @@ a process of its own in every round, PyTorch's networks together in one, since i
 Prints a Markdown table: median over rounds of each round's median, and the ratio of each engine's to the first one's with its
 bootstrap 90 % interval. --device cpu tries the script itself out on a machine without a GPU.
 """
-import argparse, json, os, random, shlex, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, shlex, statistics, subprocess, sys, tempfile, time
 
-from compare import feeds_of, interval
+from figures import ratio
+from peers import feeds_of
 from gpu_batch_models import with_batch
 
 NETWORKS = ["resnet18", "mobilenet_v2", "bert_tiny", "r3d_18", "bert_base"]
@@ -245,14 +246,14 @@ def altrt_row(case, engine, a):
     return row
 
 
-def cell(times, first, rng):
+def cell(times, first):
     if not times:
         return "-"
     text = f"{statistics.median(times):.3f}"
     if first is None:
         return text
-    low, high = interval(first, times, rng)
-    return f"{text}, {statistics.median(times) / statistics.median(first):.2f} ({low:.2f} to {high:.2f})"
+    middle, low, high = ratio([(first, [times])])
+    return f"{text}, {middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def print_table(cases, a):
@@ -261,12 +262,11 @@ def print_table(cases, a):
     titles[1:] = [title + ", ratio to the first (90 % interval)" for title in titles[1:]]
     print("\n" + "; ".join(f"{side}: {text}" for side, text in a.about.items()) + f"; {a.done} rounds of {a.seconds} s\n")
     print("| network | batch | memory | " + " | ".join(titles) + " |\n" + "| --- " * (len(engines) + 3) + "|")
-    rng = random.Random(0)
     for case in cases:
         for memory in a.memories:
             times = a.times.get((case["network"], case["batch"], memory), {})
             first = times.get(engines[0])
-            cells = [cell(times.get(engines[0]), None, rng)] + [cell(times.get(e), first, rng) for e in engines[1:]]
+            cells = [cell(times.get(engines[0]), None)] + [cell(times.get(e), first) for e in engines[1:]]
             print("| " + " | ".join([case["network"], str(case["batch"]), memory, *cells]) + " |")
     for (network, batch, engine), why in a.troubles.items():
         print(f"\n{network}, batch {batch}, {engine}: {why}")

@@ -14,7 +14,15 @@ def tune(altrt, path, folder, options):
 
 
 def bench(altrt, path, folder, seconds, out, options):
-    """One process with records in folder ("none": untuned); what `--json` wrote, to the file out."""
-    command = [altrt, "bench", path, "--seconds", str(seconds), "--cache", folder, "--json", out]
+    """One process with records in folder ("none": untuned; None: what `options` say); what `--json` wrote, to the file out."""
+    command = [altrt, "bench", path, "--seconds", str(seconds), "--json", out] + (["--cache", folder] if folder else [])
     subprocess.run(command + options, check=True, stdout=subprocess.DEVNULL)
     return json.load(open(out))
+
+
+def run(altrt, path, folder, options):
+    """One run in a process of its own; outputs by name. `folder` is for its files."""
+    import numpy as np
+    text = subprocess.run([altrt, "run", path, "--output-dir", folder] + options, check=True, stdout=subprocess.PIPE, text=True).stdout
+    lines = [line.partition(": ") for line in text.splitlines() if " -> " in line]
+    return {name: np.load(rest.rpartition(" -> ")[2]) for name, _, rest in lines}

@@ -50,6 +50,25 @@ TEST(TunedSession, AnswersAgree) {
   EXPECT_LT(difference(b.at("y"), a.at("y")), 1e-5);
 }
 
+TEST(TunedSession, LeanKeepsWeightsSmall) {
+  // So much work a byte that a tuning by speed alone takes Winograd, with four times the weights.
+  GraphBuilder b("lean");
+  b.input("x", DataType::f32, {1, 64, 32, 32});
+  const auto w = b.constant("w", random_tensor({64, 64, 3, 3}, 1, 0.05f));
+  b.output(b.op("Conv", {"x", w}, {{"pads", Ints{1, 1, 1, 1}}}, "y"));
+  const Model model = b.build();
+  const TestFolder folder;
+  SessionOptions options = tuned_options(64);
+  options.cache.directory = folder.path();
+  const Session standard(model, options);
+  options.memory = Memory::lean;
+  const Session lean(model, options);
+  EXPECT_EQ(lean.info().trials, 64) << "what was tuned without this option says nothing here";
+  for (const KernelInfo& kernel : lean.info().plan) EXPECT_EQ(kernel.algorithm.rfind("winograd", 0), std::string::npos);
+  const Tensor x = random_tensor({1, 64, 32, 32}, 4);
+  EXPECT_LT(difference(lean.run({{"x", x.view()}}).at("y"), standard.run({{"x", x.view()}}).at("y")), 2e-5);
+}
+
 TEST(TunedSession, AnswersAgreeInEveryWayToSearch) {
   const Tensor x = random_tensor({1, 3, 17, 17}, 4);
   SessionOptions plain;
