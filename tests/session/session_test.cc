@@ -150,6 +150,22 @@ TEST(Session, AlgorithmsCanBeAskedFor) {
   }
 }
 
+TEST(Session, StrictNumericsRefuseOtherSums) {
+  SessionOptions options = threads(1);
+  options.numerics = Numerics::strict;
+  options.algorithm = "direct";
+  const Session direct(conv_net(), options);
+  options.algorithm = "winograd2";
+  try {
+    const Session session(conv_net(), options);
+    ADD_FAILURE() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find("'winograd2' is none of strict numerics"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(Session, EveryStageCanBePrinted) {
   const Session session(conv_net(), threads(1));
   for (const char* stage : {"graph", "groups", "layouts", "nests", "llvm", "asm", "plan"}) {
