@@ -23,6 +23,10 @@ constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 constexpr int64_t kNaiveTasks = 64;     // at least, where the loops allow it: a run is cut off between tasks
 constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
 
+// By how much results on exact data may differ. Sums of Winograd's transformed values may pass 2^24; every wrong term
+// is worth 64 and more. Strassen's sums of four integers stay small: all of its results are exact.
+double rounding_of(const std::string& algorithm) { return algorithm.starts_with("winograd") ? kWinogradRounding : 0; }
+
 double work(const jit::Computation& c) {
   double total = 0;
   for (const jit::Stage& stage : c.stages) {
@@ -241,8 +245,7 @@ Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, c
   verdict.fault = bench_.damage(bound);
   verdict.did_damage = !verdict.fault.empty();
   if (verdict.did_damage) return verdict;
-  // Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
-  const double rounding = jit::is_direct(candidate.decision.algorithm) ? 0 : kWinogradRounding;
+  const double rounding = rounding_of(candidate.decision.algorithm);
   verdict.fault = compare(*results, *expected, 0, rounding);
   if (!verdict.fault.empty() && !exact_) verdict.fault = check_rounded(candidate, *results, rounding, limit_ms, stop);
   return verdict;
