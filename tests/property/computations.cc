@@ -308,10 +308,9 @@ const std::vector<std::pair<std::string, Make>>& makers() {
          return conv("conv_strided", {2, 1, r.in(1, 5), r.in(1, 3), true, false}, r);
        }},
       {"conv_transpose", conv_transpose},
-      {"winograd", winograd},
+      {"transformed", [](Random& r) { return r.chance(70) ? winograd(r) : strassen(r); }},
       {"separable", separable},
       {"matmul", [](Random& r) { return matmul(r, false); }},
-      {"strassen", strassen},
       {"batch_matmul", [](Random& r) { return matmul(r, true); }},
       {"max_pool", [](Random& r) { return pool(r, true); }},
       {"average_pool", [](Random& r) { return pool(r, false); }},

@@ -22,7 +22,7 @@ class StrassenLoops final : public LoopSpace {
     add_knob("rows", counts_up_to(std::min(extents_.m, kMostRows)), start.rows);
     add_knob("columns", columns, start.columns);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
-    add_knob("row_tiles", {1, 2, 3, 4, 6, 8, 16}, start.row_tiles);
+    add_knob("row_tiles", {1, 2, 3, 4, 5, 6, 8, 16}, start.row_tiles);
     add_knob("column_tiles", {1, 2, 4, 8}, start.column_tiles);
     add_knob("by_rows", {0, 1}, start.by_rows);
   }
@@ -35,11 +35,17 @@ class StrassenLoops final : public LoopSpace {
   }
 
   std::vector<Point> seeds() const override {
+    // As many rows at a time as the defaults take; all of them where the sums are made first.
+    const jit::StrassenParameters usual = parameters(start());
     std::vector<CostedPoint> seeds;
     for (int64_t v = 1; v <= kMostVectors; ++v) {
       for (int64_t rows = 1; rows <= std::min(extents_.m, kMostRows); ++rows) {
         for (const int64_t by_rows : {1, 0}) {
-          const Point point = nearest({{"rows", rows}, {"columns", v * target().lanes}, {"by_rows", by_rows}});
+          const int64_t block = by_rows != 0 ? usual.rows * usual.row_tiles : extents_.m;
+          const Point point = nearest({{"rows", rows},
+                                       {"columns", v * target().lanes},
+                                       {"row_tiles", jit::ceil_div(block, rows)},
+                                       {"by_rows", by_rows}});
           if (plausible(point)) seeds.push_back({cost(parameters(point)), point});
         }
       }
