@@ -123,9 +123,11 @@ ALTRT_API Exprs variables(const std::vector<Axis>& axes);
 ALTRT_API Expr in_range(const Expr& e, int64_t lo, int64_t hi);
 
 /// The algorithms that fit a Computation: "direct" first. "winograd2", "winograd4": convolutions with 3-wide kernels
-/// and stride 1 in the last two spatial dimensions. "phases": transposed convolutions, one stage for each residue of
-/// the output coordinates. "gemm", "gemm2", "gemm4", ... "gemm32": convolutions (transposed ones by their phases) and
-/// matrix products as products of two matrices that are stages of their own, sums made in so many parts.
+/// and stride 1 in the last two spatial dimensions. "strassen": matrix products whose second factor is constant, seven
+/// products of half the size in place of eight; NaN and infinities of a row reach the row half the rows away.
+/// "phases": transposed convolutions, one stage for each residue of the output coordinates. "gemm", "gemm2", "gemm4",
+/// ... "gemm32": convolutions (transposed ones by their phases) and matrix products as products of two matrices that
+/// are stages of their own, sums made in so many parts.
 ALTRT_API std::vector<std::string> algorithms(const Computation& c);
 /// The Computation by that algorithm; tensor names of inputs, constants and outputs stay. Stages that depend on
 /// constants only (transformed weights) keep being stages: the plan runs them once. Error(invalid_argument) if the

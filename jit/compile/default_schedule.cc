@@ -34,6 +34,7 @@ Schedule default_schedule(const Computation& c, const Layouts& layouts, const Ta
   if (has_winograd_template(c, layouts)) {
     return schedule_winograd(c, layouts, target, default_winograd(c, layouts, target));
   }
+  if (has_strassen_template(c, layouts)) return schedule_strassen(c, default_strassen(c, target));
   if (schedule_rows(c, layouts, target, schedule)) return schedule;
   for (size_t i = 0; i < c.stages.size(); ++i) {
     schedule[c.stages[i].name] = schedule_stage(c, static_cast<int>(i), layouts, target);
@@ -46,6 +47,10 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   Layouts layouts = fixed;
   if (has_winograd_template(c, layouts)) {
     layout_winograd(c, default_winograd(c, layouts, target), layouts);
+    return layouts;
+  }
+  if (has_strassen_template(c, layouts)) {
+    layout_strassen(c, default_strassen(c, target), layouts);
     return layouts;
   }
   if (c.anchor.stage < 0 || c.anchor.weights < 0) return layouts;

@@ -72,6 +72,16 @@ struct WinogradParameters {
   bool operator==(const WinogradParameters&) const = default;
 };
 
+/// Matrix product by Strassen's algorithm: the register tile of the products, and what is made at a time.
+struct StrassenParameters {
+  int64_t rows = 1, columns = 16, unroll = 4;  // register tile (columns: a multiple of the lanes), k unrolled
+  int64_t row_tiles = 1, column_tiles = 1;     // tiles a block of products
+  int64_t depth = 16;                          // of k side by side in the sums of the first factor, where it divides k
+  bool by_rows = false;  // sums of the first factor for one block of rows at a time; else all of them first
+
+  bool operator==(const StrassenParameters&) const = default;
+};
+
 ConvParameters default_conv(const Computation& c, const Layouts& layouts, const Target& target);
 WindowParameters default_window(const Computation& c, const Layouts& layouts, const Target& target);
 MatmulParameters default_matmul(const Target& target, int64_t m, int64_t n);
@@ -164,6 +174,20 @@ WinogradParameters default_winograd(const Computation& c, const Layouts& layouts
 void layout_winograd(const Computation& c, const WinogradParameters& parameters, Layouts& layouts);
 Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const Target& target,
                            const WinogradParameters& parameters);
+
+/// A Computation made by strassen() whose output is row-major.
+bool has_strassen_template(const Computation& c, const Layouts& layouts);
+/// Rows, columns and depth of one of the seven products, points of the batch.
+struct StrassenHalves {
+  int64_t m = 1, n = 1, k = 1, batch = 1;
+};
+StrassenHalves strassen_halves(const Computation& c);
+/// Whether the multiplications that are saved may be worth the sums, by a machine model.
+bool strassen_may_pay(const Computation& c);
+StrassenParameters default_strassen(const Computation& c, const Target& target);
+/// Layouts of the sums.
+void layout_strassen(const Computation& c, const StrassenParameters& parameters, Layouts& layouts);
+Schedule schedule_strassen(const Computation& c, const StrassenParameters& parameters);
 
 /// How many of the last stage's outermost axes every other stage is computed once for each point of, as in a softmax or
 /// a normalisation; 0 if the group is not of that form.

@@ -26,6 +26,7 @@ using namespace jit;
 std::vector<std::string> algorithms(const Computation& c) {
   std::vector<std::string> names{"direct"};
   if (winograd_fits(c)) names.insert(names.end(), {"winograd2", "winograd4"});
+  if (strassen_fits(c)) names.push_back("strassen");
   if (phases_fit(c)) names.push_back("phases");
   if (gemm_fits(c)) names.insert(names.end(), {"gemm", "gemm2", "gemm4", "gemm8", "gemm16", "gemm32"});
   return names;
@@ -41,6 +42,7 @@ Computation apply_algorithm(const Computation& c, const std::string& algorithm) 
   }
   if (algorithm == "winograd2") return winograd(c, 2);
   if (algorithm == "winograd4") return winograd(c, 4);
+  if (algorithm == "strassen") return strassen(c);
   if (algorithm == "phases") return phases(c);
   if (const int parts = gemm_parts(algorithm)) return gemm(c, parts);
   return c;

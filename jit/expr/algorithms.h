@@ -21,9 +21,23 @@ Computation winograd(const Computation& c, int outputs_per_tile);  // F(m x m, 3
 double winograd_error(const Computation& c, int outputs_per_tile, const float* weights);
 bool phases_fit(const Computation& c);
 Computation phases(const Computation& c);
+bool strassen_fits(const Computation& c);
+Computation strassen(const Computation& c);
 bool gemm_fits(const Computation& c);
 Computation gemm(const Computation& c, int parts);
 /// Parts of a "gemm" algorithm; 0 of any other.
 int gemm_parts(const std::string& algorithm);
+
+/// The stages, and their outputs, that strassen() makes: sums of the first factor, sums of the second, products.
+inline constexpr const char* kStrassenFirst = "strassen_a";
+inline constexpr const char* kStrassenSecond = "strassen_w";
+inline constexpr const char* kStrassenProducts = "strassen_z";
+
+/// The product that a sum adds up: update = state + first * second, or fma(first, second, state). Both are absent where
+/// the stage is no such sum.
+struct Factors {
+  Expr first, second;
+};
+Factors factors_of(const Stage& stage);
 
 }  // namespace altrt::jit

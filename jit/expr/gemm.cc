@@ -16,13 +16,6 @@
 
 namespace altrt::jit {
 
-namespace {
-
-/// The product that a sum adds up: update = state + first * second, or fma(first, second, state).
-struct Factors {
-  Expr first, second;
-};
-
 Factors factors_of(const Stage& stage) {
   const Expr& update = stage.state[0].update;
   if (update.is(ExprKind::fma) && update->args[2].is(ExprKind::state)) return {update->args[0], update->args[1]};
@@ -31,6 +24,8 @@ Factors factors_of(const Stage& stage) {
   }
   return {};
 }
+
+namespace {
 
 /// How a factor depends on an output axis: not at all (0), through its quotient by this constant (a group of channels),
 /// or as it is (1).

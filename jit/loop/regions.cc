@@ -7,6 +7,20 @@
 
 namespace altrt::jit {
 
+namespace {
+
+/// The same modulo `divisor`: which of the divisor's blocks a sum lies in does not matter.
+Expr without_multiples(const Expr& e, int64_t divisor) {
+  const LinearForm form = linear_form(e);
+  Expr sum(form.constant);
+  for (const LinearForm::Term& term : form.terms) {
+    if (term.coefficient % divisor != 0) sum = sum + term.atom * term.coefficient;
+  }
+  return sum;
+}
+
+}  // namespace
+
 bool SpanFinder::is_outer(const Expr& e) const {
   bool outer = true;
   visit(e, [&](const Expr& node) {
@@ -41,7 +55,7 @@ std::optional<Span> SpanFinder::of_atom(const Expr& e) const {
   }
   if (e.is(ExprKind::floor_mod) && e->args[1].is_int() && e->args[1]->int_value > 0) {
     const int64_t divisor = e->args[1]->int_value;
-    const auto inner = find(e->args[0]);
+    const auto inner = find(without_multiples(e->args[0], divisor));
     if (inner && inner->width < divisor) {
       const Expr base = analyzer_.simplify(floor_mod(inner->base, divisor));
       const Interval start = analyzer_.interval(base);

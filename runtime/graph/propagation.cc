@@ -51,7 +51,9 @@ std::pair<int64_t, int64_t> anchor_blocks(const Computation& c, const Layouts& l
 // Whether the layouts leave a complex group the kind of schedule that it is fast with.
 bool has_template(const Group& group, const Computation& c, const Layouts& layouts) {
   if (!is_complex(group)) return true;
-  if (c.anchor.kind == AnchorKind::matmul) return jit::has_matmul_template(c, layouts);
+  if (c.anchor.kind == AnchorKind::matmul) {
+    return jit::has_matmul_template(c, layouts) || jit::has_strassen_template(c, layouts);
+  }
   if (jit::is_direct(c.algorithm)) return jit::has_image_template(c, layouts);
   for (size_t t = 0; t < c.tensors.size(); ++t) {
     if (c.tensors[t].role == Role::output && jit::channel_block(jit::layout_of(c, static_cast<int>(t), layouts)) == 1) {

@@ -57,6 +57,10 @@ std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& grou
 
 void use_algorithm(const graph::Graph& graph, const std::vector<graph::Group>& groups, const jit::Target& target,
                    const SessionOptions& options, graph::Decisions& decisions) {
+  if (options.numerics == Numerics::strict && !jit::is_direct(options.algorithm)) {
+    throw Error(ErrorCode::invalid_argument,
+                "option algorithm: '" + options.algorithm + "' is none of strict numerics");
+  }
   std::set<std::string> known{"direct"};
   for (size_t g = 0; g < groups.size(); ++g) {
     if (groups[g].host) continue;

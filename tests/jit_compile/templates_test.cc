@@ -226,5 +226,59 @@ TEST(MatmulTemplate, GivesTheEvaluatorsBitsInEveryLayout) {
   EXPECT_GE(run * 10, count * 9);
 }
 
+TEST(StrassenTemplate, GivesTheEvaluatorsBits) {
+  const int count = property::test_cases(120);
+  const uint64_t first = property::test_seed(1);
+  const std::vector<Target> targets{host_target(), named_target("avx2")};
+  int run = 0;
+  for (uint64_t seed = first; seed < first + static_cast<uint64_t>(count); ++seed) {
+    Random random(seed * 64 + 62);
+    const int64_t m = random.in(2, 37), k = random.in(2, 69), n = random.in(2, 75), batch = random.in(1, 3);
+    const Computation c = apply_algorithm(
+        matmul(random.chance(40) ? Shape{batch, m, k} : Shape{m, k}, {k, n}, true, random.chance(50)), "strassen");
+    const std::string what = "strassen, seed " + std::to_string(seed);
+    ASSERT_TRUE(has_strassen_template(c, {})) << what;
+    const Target& target = targets[seed % targets.size()];
+    StrassenParameters p = default_strassen(c, target);
+    const bool defaults = seed % 3 == 0;
+    if (!defaults) {
+      p.rows = random.in(1, 6);
+      p.columns = random.pick(Ints{4, 8, 16, 24});
+      p.unroll = random.in(1, 5);
+      p.row_tiles = random.in(1, 4);
+      p.column_tiles = random.in(1, 3);
+      p.depth = random.pick(Ints{4, 8, 16});
+      p.by_rows = random.chance(50);
+    }
+    Layouts layouts;
+    layout_strassen(c, p, layouts);
+    const property::Case made = lowered_case("strassen", c, layouts, schedule_strassen(c, p), seed);
+    const StrassenHalves h = strassen_halves(c);
+    const bool in_blocks = p.by_rows && (h.batch > 1 || p.rows * p.row_tiles < h.m);
+    EXPECT_TRUE(!in_blocks || made.kernels.size() == 2) << what << ": one, and that of the weights";
+    ++run;
+    EXPECT_EQ(property::check(made, property::run_interpreter), "") << what << "\n" << property::to_string(made);
+    const std::string difference = seed % 2 == 0 ? run_machine_code(made, target) : "";
+    EXPECT_TRUE(difference.empty() || (!defaults && difference == "too large")) << what << ": " << difference << "\n"
+                                                                                << property::to_string(made);
+  }
+  EXPECT_EQ(run, count);
+}
+
+TEST(StrassenTemplate, MakesOneBlockAtATime) {
+  const Computation c = apply_algorithm(matmul({64, 48}, {48, 96}, true, true), "strassen");
+  StrassenParameters p;
+  p.rows = 4, p.row_tiles = 2, p.columns = 16, p.by_rows = true, p.depth = 8;
+  Layouts layouts;
+  layout_strassen(c, p, layouts);
+  const std::vector<LoweredKernel> kernels = lower(c, layouts, schedule_strassen(c, p));
+  ASSERT_EQ(kernels.size(), 2U);
+  std::map<std::string, int64_t> elements;
+  for (const Buffer& buffer : kernels[1].nest.buffers) elements[buffer.name] = buffer.elements();
+  EXPECT_EQ(elements[kStrassenFirst], 7 * 8 * 24);
+  EXPECT_EQ(elements[kStrassenProducts], 7 * 8 * 16);
+  EXPECT_EQ(kernels[1].nest.tasks(), 32 / 8);
+}
+
 }  // namespace
 }  // namespace altrt::jit

@@ -36,6 +36,33 @@ Computation matmul(Random& random, bool batched) {
   return m.c;
 }
 
+Computation strassen(Random& random) {
+  Maker m("strassen", random);
+  const int64_t rows = random.in(2, 9), columns = random.in(2, 11), inner = random.in(2, 7);
+  const bool transposed = random.chance(40), batched = random.chance(30);
+  std::vector<int64_t> as{rows, inner}, ys{rows, columns};
+  std::vector<std::string> names{"m", "n"};
+  Exprs ai{at("m"), at("k")};
+  if (batched) {
+    const int64_t batch = random.in(1, 2);
+    for (auto* s : {&as, &ys}) s->insert(s->begin(), batch);
+    names.insert(names.begin(), "b");
+    ai.insert(ai.begin(), at("b"));
+  }
+  const int a = m.tensor("x", as, Role::input), y = m.tensor("y", ys, Role::output);
+  const int b = m.tensor("k", transposed ? std::vector{columns, inner} : std::vector{inner, columns}, Role::constant);
+  Stage stage = m.map("matmul", names, ys, y, state(0, kFloat));
+  stage.reduce = {{"k", inner}};
+  stage.state = {
+      Maker::sum_of(m.read(a, ai) * m.read(b, transposed ? Exprs{at("n"), at("k")} : Exprs{at("k"), at("n")}))};
+  m.add(stage);
+  m.c.anchor.kind = AnchorKind::matmul;
+  m.c.anchor.stage = 0;
+  m.c.anchor.data = a;
+  m.c.anchor.weights = b;
+  return apply_algorithm(m.c, "strassen");
+}
+
 Computation pool(Random& random, bool is_max) {
   Maker m(is_max ? "max_pool" : "average_pool", random);
   const int64_t batch = random.in(1, 2), channels = random.in(1, 9), k = random.in(2, 3), stride = random.in(1, 2),
@@ -281,7 +308,7 @@ const std::vector<std::pair<std::string, Make>>& makers() {
          return conv("conv_strided", {2, 1, r.in(1, 5), r.in(1, 3), true, false}, r);
        }},
       {"conv_transpose", conv_transpose},
-      {"winograd", winograd},
+      {"transformed", [](Random& r) { return r.chance(70) ? winograd(r) : strassen(r); }},
       {"separable", separable},
       {"matmul", [](Random& r) { return matmul(r, false); }},
       {"batch_matmul", [](Random& r) { return matmul(r, true); }},

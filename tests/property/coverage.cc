@@ -49,8 +49,9 @@ bool can_occur(const std::string& kind, const std::string& feature) {
   const bool is_map = std::find(maps.begin(), maps.end(), kind) != maps.end();
   if (feature == "loop.split_reduction") return !is_map;
   if (feature == "loop.compute_at" || feature == "loop.hold_at") return kind != "concat" && kind != "arg_max";
+  static const std::vector<std::string> never_inlined{"concat", "arg_max", "layer_norm", "softmax", "transformed"};
   if (feature == "loop.inline_stage")
-    return kind != "concat" && kind != "arg_max" && kind != "layer_norm" && kind != "softmax" && kind != "winograd";
+    return std::find(never_inlined.begin(), never_inlined.end(), kind) == never_inlined.end();
   if (feature == "layout.store_at") return has_constants(kind);
   return true;
 }

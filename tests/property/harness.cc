@@ -79,11 +79,11 @@ void fill_inputs(const Case& c, Tensors& tensors) {
     const auto count = static_cast<size_t>(elements_of(decl.shape));
     tensors.dense.emplace_back(count * size_of(decl.type) + 8);
     const bool is_input = decl.role == Role::input || decl.role == Role::constant;
-    const bool is_weight = decl.role == Role::constant && c.kind == "winograd";
+    const bool is_weight = decl.role == Role::constant && c.kind == "transformed";
     // NaN keeps its class through sums and maxima in any order; not through comparisons, nor where zeros of a table
     // vanish, nor beside a zero that is skipped.
     const bool may_vanish =
-        c.kind == "arg_max" || c.kind == "winograd" || (decl.role == Role::constant && skips(c.schedule));
+        c.kind == "arg_max" || c.kind == "transformed" || (decl.role == Role::constant && skips(c.schedule));
     const bool has_nan = c.seed % 8 == 5 && !may_vanish && decl.type == DataType::f32;
     for (size_t i = 0; i < count; ++i)
       set_element(decl.type, tensors.dense[t].data(), i,

@@ -150,6 +150,40 @@ TEST(Session, AlgorithmsCanBeAskedFor) {
   }
 }
 
+TEST(Session, StrassenCanBeAskedFor) {
+  GraphBuilder b("product");
+  b.input("x", DataType::f32, {1, 33, 70});
+  b.input("r", DataType::f32, {1, 33, 81});
+  const auto y = b.op("Add", {b.op("MatMul", {"x", b.constant("w", random_tensor({70, 81}, 1))}),
+                              b.constant("b", random_tensor({81}, 2))});
+  b.output(b.op("Relu", {b.op("Add", {y, "r"})}, {}, "y"));
+  const Model model = b.build();
+  SessionOptions options = threads(2);
+  options.algorithm = "strassen";
+  const Session session(model, options);
+  EXPECT_NE(session.inspect("nests").find("strassen_z"), std::string::npos);
+  const Tensors inputs = make_inputs(session.inputs(), 11);
+  expect_close(session.run(views(inputs)), evaluate_reference(model, views(inputs)), 1e-5);
+  options.numerics = Numerics::strict;
+  EXPECT_THROW(Session(model, options), Error);
+}
+
+TEST(Session, StrictNumericsRefuseOtherSums) {
+  SessionOptions options = threads(1);
+  options.numerics = Numerics::strict;
+  options.algorithm = "direct";
+  const Session direct(conv_net(), options);
+  options.algorithm = "winograd2";
+  try {
+    const Session session(conv_net(), options);
+    ADD_FAILURE() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    EXPECT_NE(std::string(error.what()).find("'winograd2' is none of strict numerics"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(Session, EveryStageCanBePrinted) {
   const Session session(conv_net(), threads(1));
   for (const char* stage : {"graph", "groups", "layouts", "nests", "llvm", "asm", "plan"}) {

@@ -38,6 +38,7 @@ std::vector<Case> cases() {
   all.push_back({"depthwise", conv_model({1, 32, 12, 10}, {32, 1, 3, 3}, 1, 32)});
   all.push_back({"pool", pool_model()});
   all.push_back({"matmul", matmul_model(13, 29, 50)});
+  all.push_back({"matmul by Strassen", matmul_model(37, 150, 161)});
   all.push_back({"softmax", softmax_model()});
   return all;
 }
@@ -100,6 +101,21 @@ TEST(Spaces, RandomPointsPassTheGateOrAreRefused) {
   }
   std::cout << passed << " passed, " << refused << " refused\n";
   EXPECT_GT(passed, refused);
+}
+
+TEST(Spaces, StrassenIsTriedWhereItMayPay) {
+  const jit::Target target = jit::host_target();
+  const auto tried = [&](const Model& model) {
+    const Groups groups(model, target);
+    const Task& task = groups.tasks[0];
+    std::vector<std::string> names;
+    for (const auto& space : make_spaces(*task.computation, task.initial, target, jit::algorithms(*task.computation)))
+      names.push_back(space->algorithm());
+    return names;
+  };
+  EXPECT_EQ(tried(matmul_model(128, 768, 768)), (std::vector<std::string>{"direct", "strassen"}));
+  EXPECT_EQ(tried(matmul_model(8, 768, 768)), (std::vector<std::string>{"direct"})) << "few rows: bound by memory";
+  EXPECT_EQ(tried(matmul_model(128, 64, 64)), (std::vector<std::string>{"direct"})) << "more sums than are saved";
 }
 
 TEST(Spaces, AMatrixProductMayComputeItsFirstOperand) {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "jit/compile/stage_loops.h"
+#include "jit/expr/algorithms.h"
 #include "jit/expr/bound_shape.h"
 #include "jit/expr/math.h"
 #include "jit/expr/scalar.h"
@@ -59,10 +60,10 @@ constexpr int64_t kLargestRounded = 63;  // of inputs where elementary functions
 /// How large partial results become: an upper bound for the real operations and for their stand-ins.
 class Magnitudes {
  public:
-  /// Where no input and no constant vector is larger than `largest`.
-  Magnitudes(const jit::Computation& c, int64_t largest) : tensors_(c.tensors.size(), 0) {
+  /// Where no input and no constant vector is larger than `largest`; `weights`: the tensor of the anchor's weights.
+  Magnitudes(const jit::Computation& c, int weights, int64_t largest) : tensors_(c.tensors.size(), 0) {
     for (size_t t = 0; t < c.tensors.size(); ++t) {
-      tensors_[t] = static_cast<double>(static_cast<int>(t) == c.anchor.weights ? kLargestWeight : largest);
+      tensors_[t] = static_cast<double>(static_cast<int>(t) == weights ? kLargestWeight : largest);
     }
     for (const jit::Stage& stage : c.stages) add(stage);
   }
@@ -158,10 +159,16 @@ class Magnitudes {
   double largest_ = 0;
 };
 
-// The more different values, the fewer faults go unseen; never fewer than from -2 to 2.
+// The more different values, the fewer faults go unseen; never fewer than from -2 to 2. Strassen's sums are larger than
+// those of the definition.
 int64_t largest_input(const jit::Computation& c) {
+  std::vector<jit::Computation> forms{c};
+  if (jit::strassen_fits(c)) forms.push_back(jit::strassen(c));
   for (int64_t largest = is_exact(c) ? kLargestExact : kLargestRounded; largest > 2; largest /= 2) {
-    if (Magnitudes(c, largest).largest() <= kExact) return largest;
+    if (std::all_of(forms.begin(), forms.end(), [&](const jit::Computation& form) {
+          return Magnitudes(form, c.anchor.weights, largest).largest() <= kExact;
+        }))
+      return largest;
   }
   return 2;
 }

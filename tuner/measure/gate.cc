@@ -25,6 +25,12 @@ const auto never = [] { return false; };
 constexpr int64_t kNaiveTasks = 64;     // at least, where the loops allow it: a run is cut off between tasks
 constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
 
+// By how much results on exact data may differ. Sums of Winograd's transformed values may pass 2^24; every wrong term
+// is worth 64 and more. Strassen's sums of four integers stay small: all of its results are exact.
+double rounding_of(const Candidate& candidate) {
+  return candidate.decision.algorithm.starts_with("winograd") ? kWinogradRounding : 0;
+}
+
 double work(const jit::Computation& c) {
   double total = 0;
   for (const jit::Stage& stage : c.stages) {
@@ -240,11 +246,6 @@ std::string Gate::compare(const Results& results, const Results& reference, doub
     return "wrong result in '" + name + "'";
   }
   return "";
-}
-
-// Sums of transformed values may pass 2^24; every wrong term is worth 64 and more.
-double rounding_of(const Candidate& candidate) {
-  return jit::is_direct(candidate.decision.algorithm) ? 0 : kWinogradRounding;
 }
 
 Verdict Gate::check(const Candidate& candidate, Bound& bound, double limit_ms, const Stop& stop) {

@@ -17,6 +17,8 @@ std::unique_ptr<LoopSpace> matmul_loops(const jit::Computation& c, const jit::Gr
                                         const jit::Target& target, const SpaceOptions& options, bool stored);
 std::unique_ptr<LoopSpace> winograd_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                           const jit::Target& target);
+std::unique_ptr<LoopSpace> strassen_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                          const jit::Target& target);
 std::unique_ptr<LoopSpace> gpu_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                      const jit::Target& target);
 std::unique_ptr<LoopSpace> generic_loops(const jit::Computation& c, const jit::GroupDecision& initial,

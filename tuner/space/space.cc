@@ -71,19 +71,26 @@ bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, 
   if (jit::gemm_parts(algorithm) > 0) return false;
   if (algorithm == "direct") return !jit::phases_fit(c);
   if (algorithm == "phases") return true;
+  if (algorithm == "strassen") {
+    const jit::Computation changed = jit::apply_algorithm(c, algorithm);
+    return jit::has_strassen_template(changed, initial.layouts) && jit::strassen_may_pay(changed);
+  }
   const bool blocked =
       c.anchor.stage >= 0 && jit::channel_block(jit::layout_of(
                                  c, c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0], initial.layouts)) > 1;
   return blocked && jit::is_winograd(jit::apply_algorithm(c, algorithm));
 }
 
-enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd };
+enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd, strassen };
 
 // Which template the decision's loops are made by.
 Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const jit::GroupDecision& decision,
              const jit::Target& target) {
   if (target.is_gpu()) return Kind::gpu;
   if (c.anchor.stage < 0 || decision.provider != "own") return Kind::generic;
+  if (decision.algorithm == "strassen") {
+    return jit::has_strassen_template(changed, decision.layouts) ? Kind::strassen : Kind::generic;
+  }
   if (!jit::is_direct(decision.algorithm)) {
     return has_template(c, decision, target, decision.algorithm) ? Kind::winograd : Kind::generic;
   }
@@ -260,6 +267,8 @@ std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit:
       return matmul_loops(c, initial, target, options, stored);
     case Kind::winograd:
       return winograd_loops(c, initial, target);
+    case Kind::strassen:
+      return strassen_loops(c, initial, target);
     case Kind::generic:
       break;
   }
