@@ -14,6 +14,7 @@ namespace altrt::base {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kMostPiece = 8 * kHugePage;  // what does not fit its end is lost
 
 size_t page_size() {
   static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -51,6 +52,26 @@ AlignedBuffer::~AlignedBuffer() { std::free(data_); }
 
 void AlignedBuffer::zero() {
   if (size_) std::memset(data_, 0, size_);
+}
+
+BufferPool::BufferPool(size_t expected)
+    : piece_bytes_(expected < kHugePage ? 0 : std::min(round_up(expected, kHugePage), kMostPiece)) {}
+
+std::shared_ptr<void> BufferPool::allocate(size_t size) {
+  const bool alone = size >= std::min(kHugePage, piece_bytes_);
+  if (alone || !piece_ || piece_->size() - used_ < round_up(size, kAlignment)) {
+    auto fresh = std::make_shared<AlignedBuffer>(alone ? size : piece_bytes_);
+    if (alone) {
+      fresh->zero();
+      return {fresh, fresh->data()};
+    }
+    piece_ = std::move(fresh);
+    used_ = 0;
+  }
+  uint8_t* data = piece_->as<uint8_t>() + used_;
+  used_ += round_up(size, kAlignment);
+  std::memset(data, 0, size);
+  return {piece_, data};
 }
 
 void mark(void* from, const void* to) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 namespace altrt::base {
@@ -51,6 +52,22 @@ class AlignedBuffer {
  private:
   void* data_ = nullptr;
   size_t size_ = 0;
+};
+
+// Hands out buffers that live about equally long. Those too small for huge pages of their own lie side by side in
+// pieces of memory that are large enough; a piece is freed with the last of its buffers. No locks.
+class BufferPool {
+ public:
+  // `expected`: bytes of all buffers together, more or less. Where that is less than a huge page, none is asked for.
+  explicit BufferPool(size_t expected = 0);
+
+  // Like the memory of an AlignedBuffer, but zero. Throws Error(out_of_memory).
+  std::shared_ptr<void> allocate(size_t size);
+
+ private:
+  size_t piece_bytes_;  // 0: every buffer by itself
+  std::shared_ptr<AlignedBuffer> piece_;
+  size_t used_ = 0;  // of the piece
 };
 
 // Marks bytes beside a buffer, so that one sees whether they were written, and a number that was read there is NaN.

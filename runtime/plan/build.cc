@@ -36,6 +36,14 @@ std::shared_ptr<const graph::Graph> without_weights(const graph::Graph& graph,
   return light;
 }
 
+size_t constant_bytes(const graph::Graph& graph) {
+  size_t bytes = 0;
+  for (const graph::Value& value : graph.values) {
+    if (value.is_constant()) bytes += value.data->bytes();
+  }
+  return bytes;
+}
+
 }  // namespace
 
 bool is_shared(int64_t tasks, int64_t flops, int64_t bytes) {
@@ -60,6 +68,7 @@ Builder::Builder(PlanInput input, WeightStore& weights, base::Team& team)
   for (size_t i = 0; i < graph_.outputs.size(); ++i) {
     outputs_of_[static_cast<size_t>(graph_.outputs[i])].push_back(static_cast<int>(i));
   }
+  if (!input_.device) constants_ = base::BufferPool(constant_bytes(graph_));
 }
 
 Plan Builder::build() {

@@ -58,7 +58,10 @@ class Builder {
   Location new_constant(Constant constant);
   Location packed(int value, const jit::Layout& layout);
   Location packed_together(const Binding& binding, int host, const std::vector<int>& sources);
-  std::shared_ptr<base::AlignedBuffer> pack(const Tensor& data, const jit::Layout& layout);
+  std::shared_ptr<void> pack(const Tensor& data, const jit::Layout& layout);
+  /// Zero memory for a constant. Those that steps read lie together, those that only other constants are made of by
+  /// themselves: they are freed when the plan is made.
+  std::shared_ptr<void> constant_memory(int64_t bytes);
   void convert(int value, const Instance& from, const Location& to, const jit::Layout& layout);
   void set_conversion(Step& step, const graph::Value& value, const Instance& from, const Location& to,
                       const jit::Layout& layout);
@@ -85,6 +88,8 @@ class Builder {
   std::vector<std::vector<Instance>> instances_;  // by value; the first is the one its writer made
   std::vector<std::vector<int>> outputs_of_;      // by value: numbers of the model outputs that it is
   std::vector<Draft> drafts_;                     // by storage
+  base::BufferPool constants_;                    // what steps read
+  bool at_load_ = false;                          // what is packed now is read by a constant kernel
 };
 
 /// Bytes of a buffer for a tensor in a layout: whole vectors and a line of slack.

@@ -93,17 +93,18 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
       const jit::TensorDecl& decl = tensors[static_cast<size_t>(kernel.arguments[a])];
       const jit::Layout layout = binding.stored.layout(compiled.computation, kernel.arguments[a]);
       const std::vector<int64_t> shape = jit::bound_shape(decl.shape);
-      const auto buffer =
-          std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(decl.type, shape, layout)));
-      buffer->zero();
-      if (layout.has_filled_padding()) jit::fill_padding(decl.type, shape, layout, buffer->data());
-      made->buffers.push_back(stream_ ? upload(buffer->data(), buffer->size(), buffer->size())
-                                      : Constant(buffer, buffer->data()));
+      const int64_t room = buffer_bytes(decl.type, shape, layout);
+      const std::shared_ptr<void> buffer = constant_memory(room);
+      if (layout.has_filled_padding()) jit::fill_padding(decl.type, shape, layout, buffer.get());
+      const auto size = static_cast<size_t>(room);
+      made->buffers.push_back(stream_ ? upload(buffer.get(), size, size) : Constant(buffer));
       arguments[a] = made->buffers.back().get();
     }
     for (size_t a = 0; a < arguments.size(); ++a) {
       if (arguments[a]) continue;
+      at_load_ = true;
       const Location place = place_of(binding, kernel.arguments[a], true);
+      at_load_ = false;
       if (place.place != Place::constant) {
         throw Error(ErrorCode::internal, "plan: constant kernel '" + kernel.object.name + "' reads a variable");
       }

@@ -89,8 +89,8 @@ Location Builder::packed(int number, const jit::Layout& layout) {
   const auto make = [&]() -> Constant {
     const auto room = static_cast<size_t>(buffer_bytes(data->type(), data->shape(), layout));
     if (layout.is_plain()) return stream_ ? upload(data->data(), data->bytes(), room) : Constant(data, data->data());
-    const std::shared_ptr<base::AlignedBuffer> buffer = pack(*data, layout);
-    return stream_ ? upload(buffer->data(), room, room) : Constant(buffer, buffer->data());
+    const std::shared_ptr<void> buffer = pack(*data, layout);
+    return stream_ ? upload(buffer.get(), room, room) : Constant(buffer);
   };
   return new_constant(weights_.get(place_ + "value " + std::to_string(number) + " " + jit::to_string(layout), make));
 }
@@ -106,24 +106,30 @@ Location Builder::packed_together(const Binding& binding, int host, const std::v
     key += " " + std::to_string(constant_of(binding, tensor)) + " " + jit::to_string(binding.stored.layout(c, tensor));
   }
   const auto make = [&]() -> Constant {
-    const std::shared_ptr<base::AlignedBuffer> buffer = pack(data_of(host), binding.stored.layout(c, host));
+    const Tensor& first = data_of(host);
+    const jit::Layout layout = binding.stored.layout(c, host);
+    const std::shared_ptr<void> buffer = pack(first, layout);
     for (const int source : sources) {
       const Tensor& data = data_of(source);
-      jit::store_source(data.type(), data.shape(), binding.stored.layout(c, source), data.data(), buffer->data());
+      jit::store_source(data.type(), data.shape(), binding.stored.layout(c, source), data.data(), buffer.get());
     }
-    return stream_ ? upload(buffer->data(), buffer->size(), buffer->size()) : Constant(buffer, buffer->data());
+    const auto room = static_cast<size_t>(buffer_bytes(first.type(), first.shape(), layout));
+    return stream_ ? upload(buffer.get(), room, room) : Constant(buffer);
   };
   return new_constant(weights_.get(key, make));
 }
 
-std::shared_ptr<base::AlignedBuffer> Builder::pack(const Tensor& data, const jit::Layout& layout) {
+std::shared_ptr<void> Builder::pack(const Tensor& data, const jit::Layout& layout) {
   const jit::Permute permute(data.type(), data.shape(), {}, layout);
-  auto buffer =
-      std::make_shared<base::AlignedBuffer>(static_cast<size_t>(buffer_bytes(data.type(), data.shape(), layout)));
-  buffer->zero();
+  const std::shared_ptr<void> buffer = constant_memory(buffer_bytes(data.type(), data.shape(), layout));
   team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
-            [&](int64_t first, int64_t last, int) { permute.run(data.data(), buffer->data(), first, last); });
+            [&](int64_t first, int64_t last, int) { permute.run(data.data(), buffer.get(), first, last); });
   return buffer;
+}
+
+std::shared_ptr<void> Builder::constant_memory(int64_t bytes) {
+  if (!at_load_) return constants_.allocate(static_cast<size_t>(bytes));
+  return base::BufferPool().allocate(static_cast<size_t>(bytes));
 }
 
 // What the step runs, on the CPU or on the device.

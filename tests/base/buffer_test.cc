@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
+#include <vector>
 
 namespace altrt::base {
 namespace {
@@ -33,6 +35,47 @@ TEST(AlignedBuffer, RefusesAbsurdSizes) {
       EXPECT_EQ(error.code(), ErrorCode::out_of_memory);
     }
   }
+}
+
+constexpr size_t kHuge = size_t{2} << 20;
+
+TEST(BufferPool, SmallBuffersLieSideBySideAndOutliveThePool) {
+  std::vector<std::shared_ptr<void>> buffers;
+  {
+    BufferPool pool(3 * kHuge);
+    for (const size_t size : {1u, 64u, 100u, 1u << 20, 0u}) buffers.push_back(pool.allocate(size));
+  }
+  const auto address = [&](size_t i) { return static_cast<const uint8_t*>(buffers[i].get()); };
+  EXPECT_TRUE(aligned(address(0), kHuge));
+  EXPECT_EQ(address(1), address(0) + 64);
+  EXPECT_EQ(address(2), address(1) + 64);
+  EXPECT_EQ(address(3), address(2) + 128);
+  buffers.front().reset();
+  uint8_t* last = static_cast<uint8_t*>(buffers[3].get());
+  for (size_t i = 0; i < 1u << 20; ++i) ASSERT_EQ(last[i], 0);
+  std::memset(last, 1, 1u << 20);
+}
+
+TEST(BufferPool, AFullPieceIsFollowedByAnother) {
+  BufferPool pool(kHuge);
+  const std::shared_ptr<void> first = pool.allocate(kHuge - 64), second = pool.allocate(64), third = pool.allocate(64);
+  EXPECT_EQ(static_cast<uint8_t*>(second.get()), static_cast<uint8_t*>(first.get()) + kHuge - 64);
+  EXPECT_NE(static_cast<uint8_t*>(third.get()), static_cast<uint8_t*>(second.get()) + 64);
+  EXPECT_TRUE(aligned(third.get(), kHuge));
+}
+
+// What fills huge pages by itself is freed by itself, and what fills none all together asks for none.
+TEST(BufferPool, LargeBuffersAndFewAreMemoryOfTheirOwn) {
+  BufferPool pool(64 * kHuge), few(kHuge - 1);
+  const std::shared_ptr<void> small = pool.allocate(64), large = pool.allocate(kHuge), next = pool.allocate(64);
+  EXPECT_EQ(static_cast<uint8_t*>(next.get()), static_cast<uint8_t*>(small.get()) + 64);
+  EXPECT_TRUE(aligned(large.get(), kHuge));
+  EXPECT_EQ(large.use_count(), 1);
+  const std::shared_ptr<void> one = few.allocate(64), other = few.allocate(64);
+  EXPECT_EQ(one.use_count(), 1);
+  EXPECT_EQ(other.use_count(), 1);
+  EXPECT_EQ(small.use_count(), 3);  // with the next one and the pool
+  EXPECT_THROW(pool.allocate(SIZE_MAX), Error);
 }
 
 TEST(GuardedBuffer, LiesAgainstTheGuard) {

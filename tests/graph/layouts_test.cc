@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "jit/compile/stage_loops.h"
 #include "runtime/graph/channels_last.h"
 #include "runtime/graph/image_layout.h"
@@ -38,14 +40,45 @@ group c1 (Conv+Relu)
     conversion into row-major: 'sums' computes on the host
 group y (Conv)
   reads r1 f32[1, 32, 6, 6]: blocks of 16 channels, border of 0+1 x 0+1 = split(1, 0x16) reorder(0,1,3,4,2) pad(2, 0, 1, 0) pad(3, 0, 1, 0)
-  packs w2 f32[20, 32, 3, 3]: split(1, 0x16) pad(0, 0, 12, 0) split(0, 0x16) reorder(0,2,4,5,3,1)
-  makes y f32[1, 20, 5, 5]: blocks of 16 channels = pad(1, 0, 12) split(1, 0x16) reorder(0,1,3,4,2)
+  packs w2 f32[20, 32, 3, 3]: split(1, 0x16) pad(0, 0, 4, 0) split(0, 0x8) reorder(0,2,4,5,3,1)
+  makes y f32[1, 20, 5, 5]: blocks of 8 channels = pad(1, 0, 4) split(1, 0x8) reorder(0,1,3,4,2)
     conversion into row-major: graph outputs are row-major
 group sums (CumSum) on the host
   reads r1 f32[1, 32, 6, 6]: row-major
   reads axis i64[]: row-major
   makes sums f32[1, 32, 6, 6]: row-major
 )");
+}
+
+// Whole blocks of 16 would compute 32 channels for 24, 48 for 40; 96 for 88 are few enough. What reads them point by
+// point follows.
+TEST(Layouts, BlocksAreHalvedWhereManyChannelsWouldBePadding) {
+  const std::map<int64_t, int64_t> expected{{6, 8},   {12, 16}, {16, 16}, {24, 8},   {40, 8},
+                                            {48, 16}, {72, 8},  {88, 16}, {116, 16}, {120, 16}};
+  for (const auto& [channels, block] : expected) {
+    GraphBuilder b("net");
+    b.input("x", DataType::f32, {1, 16, 6, 6});
+    const auto w = b.constant("w", random_tensor({channels, 16, 1, 1}, 1));
+    const auto d = b.constant("d", random_tensor({channels, 1, 3, 3}, 2));
+    const auto v = b.constant("v", random_tensor({16, channels, 1, 1}, 3));
+    const auto c = b.op("Conv", {"x", w}, {}, "c");
+    const auto e = b.op("Conv", {c, d}, {{"pads", Integers{1, 1, 1, 1}}, {"group", channels}}, "e");
+    b.output(b.op("Conv", {e, v}, {}, "y"));
+    const Graph graph = simplified(b.build());
+    const std::vector<Group> groups = form_groups(graph);
+    const Decisions decisions = default_decisions(graph, groups, jit::named_target("avx2"));
+    ASSERT_EQ(groups.size(), 3u);
+    for (size_t g = 0; g < groups.size(); ++g) {
+      const jit::Computation& computation = groups[g].computation;
+      const auto made = [&](int tensor) {
+        return jit::channel_block(jit::layout_of(computation, tensor, decisions[g].layouts));
+      };
+      EXPECT_EQ(made(computation.with_role(jit::Role::output)[0]), g < 2 ? block : 16) << channels;
+      if (g > 0) {
+        EXPECT_EQ(made(computation.anchor.data), block) << channels;
+      }
+    }
+  }
 }
 
 TEST(ChannelsLast, ImagesAndWeights) {

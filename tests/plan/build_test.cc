@@ -1,7 +1,9 @@
 // What build_plan makes of small graphs: conversions, aliases, paddings, constants.
 #include <atomic>
+#include <cstdlib>
 #include <stdexcept>
 
+#include "runtime/plan/builder.h"
 #include "tests/plan/hand_made.h"
 
 namespace altrt::plan {
@@ -132,6 +134,25 @@ TEST_F(PlanBuild, ConstantsArePackedOnceAndSharedWhileInUse) {
   const std::weak_ptr<const void> watch = plan->constants[0];
   plan.reset();
   EXPECT_FALSE(watch.expired());
+}
+
+TEST_F(PlanBuild, ManyConstantsThatStepsReadLieSideBySide) {
+  const int x = made_.add_input("x");
+  const int k = made_.add_constant("k"), m = made_.add_constant("m", kShape, 10);
+  const int a = made_.add_group({{x, transposed()}, {k, transposed()}}, transposed(), add);
+  made_.add_output(made_.add_group({{a, transposed()}, {m, transposed()}}, transposed(), add));
+  const auto distance = [](const Plan& plan) {
+    return std::abs(static_cast<const uint8_t*>(plan.constants.at(1).get()) -
+                    static_cast<const uint8_t*>(plan.constants.at(0).get()));
+  };
+  const int64_t bytes = buffer_bytes(DataType::f32, kShape, transposed());
+  const Plan few = build();
+  EXPECT_EQ(few.constants[0].use_count(), 1) << "not the memory of others";
+  made_.add_constant("enough for huge pages", {1 << 19});
+  WeightStore other;
+  const Plan many = made_.build(other, team_);
+  EXPECT_EQ(distance(many), bytes);
+  expect(many, 0, 12, 0);
 }
 
 TEST_F(PlanBuild, ConstantsThatAreStoredAtOthersShareAMemory) {
