@@ -140,8 +140,8 @@ TEST(BiasAtWeights, GoldenLayouts) {
   EXPECT_EQ(texts(nets()[0]),
             "split(0, 0x16) reorder(0,3,4,2,1) fuse(1, 3) | fuse(0, 3) split(0, 0x16) store_at(w0, 1)");
   EXPECT_EQ(texts(nets()[1]),
-            "pad(0, 0, 12, 0) split(0, 0x16) reorder(0,3,4,2,1) fuse(1, 3) | "
-            "fuse(0, 3) pad(0, 0, 12, 0) split(0, 0x16) store_at(w0, 1)");
+            "pad(0, 0, 4, 0) split(0, 0x8) reorder(0,3,4,2,1) fuse(1, 3) | "
+            "fuse(0, 3) pad(0, 0, 4, 0) split(0, 0x8) store_at(w0, 1)");
   EXPECT_EQ(texts(nets()[7]), " | store_at(w0, 0)") << "one panel: ALT's example";
   EXPECT_EQ(texts(nets()[8]),
             "pad(1, 0, 6, 0) split(1, 0x16) reorder(1,0,2) | pad(0, 0, 6, 0) split(0, 0x16) store_at(w0, 1)");

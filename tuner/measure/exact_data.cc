@@ -247,35 +247,77 @@ bool is_exact(const jit::Computation& c) {
   return true;
 }
 
-Data with_nan(const jit::Computation& c, Data data, bool sparse, uint64_t seed) {
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinite = std::numeric_limits<float>::infinity();
-  std::mt19937_64 random(seed);
+namespace {
+
+int64_t longest_reduction(const jit::Computation& c) {
   int64_t terms = 1;
   for (const jit::Stage& stage : c.stages) {
     int64_t points = 1;
     for (const jit::Axis& axis : stage.reduce) points *= axis.extent.bound;
     terms = std::max(terms, points);
   }
-  const bool has_products = c.anchor.weights >= 0;
-  const bool may_be_infinite =
-      std::all_of(c.stages.begin(), c.stages.end(), [](const jit::Stage& stage) { return stage.state.size() <= 1; });
+  return terms;
+}
+
+// By which inputs are multiplied so that elementary functions map them to different values: sums of products are of
+// the order of 1 then.
+float small_scale(const jit::Computation& c) {
   const auto largest = static_cast<float>(largest_input(c));
-  // Sums of products of the order of 1.
-  const float size = has_products ? largest * std::sqrt(static_cast<float>(terms)) : largest / 4;
-  const float scale = is_exact(c) ? -1 : -std::exp2(-std::round(std::log2(size)));
+  const float size =
+      c.anchor.weights >= 0 ? largest * std::sqrt(static_cast<float>(longest_reduction(c))) : largest / 4;
+  return std::exp2(-std::round(std::log2(size)));
+}
+
+// Calls f(element) for those of all float inputs.
+template <typename F>
+void for_inputs(const jit::Computation& c, Data& data, const F& f) {
   for (const int input : c.with_role(jit::Role::input)) {
     Tensor& tensor = data.at(c.tensors[static_cast<size_t>(input)].name);
     if (tensor.type() != DataType::f32) continue;
-    const int64_t count = element_count(tensor.shape());
+    f(std::span(tensor.as<float>(), static_cast<size_t>(element_count(tensor.shape()))));
+  }
+}
+
+}  // namespace
+
+Data with_nan(const jit::Computation& c, Data data, bool sparse, uint64_t seed) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinite = std::numeric_limits<float>::infinity();
+  std::mt19937_64 random(seed);
+  const int64_t terms = longest_reduction(c);
+  const bool may_be_infinite =
+      std::all_of(c.stages.begin(), c.stages.end(), [](const jit::Stage& stage) { return stage.state.size() <= 1; });
+  const float scale = is_exact(c) ? -1 : -small_scale(c);
+  for_inputs(c, data, [&](std::span<float> elements) {
+    const auto count = static_cast<int64_t>(elements.size());
     const auto gap = static_cast<uint64_t>(sparse ? std::max<int64_t>(20, std::min(3 * terms, count / 4)) : 9);
     auto left = random() % gap;
-    for (float& element : std::span(tensor.as<float>(), static_cast<size_t>(count))) {
+    for (float& element : elements) {
       element = left > 0                           ? element * scale
                 : random() % 3 || !may_be_infinite ? kNan
                                                    : std::copysign(kInfinite, element);
       left = left == 0 ? (random() >> 33) % gap : left - 1;
     }
-  }
+  });
+  return data;
+}
+
+Data with_small_inputs(const jit::Computation& c, Data data) {
+  const float scale = small_scale(c);
+  for_inputs(c, data, [&](std::span<float> elements) {
+    for (float& element : elements) element *= scale;
+  });
+  return data;
+}
+
+Data with_outliers(const jit::Computation& c, Data data, uint64_t seed) {
+  constexpr float kOutlier = 200;
+  constexpr uint64_t kGap = 32;
+  std::mt19937_64 random(seed);
+  for_inputs(c, data, [&](std::span<float> elements) {
+    for (float& element : elements) {
+      if ((random() >> 33) % kGap == 0) element = std::copysign(kOutlier, element);
+    }
+  });
   return data;
 }
 

@@ -30,6 +30,13 @@ bool is_exact(const jit::Computation& c);
 /// to different values.
 Data with_nan(const jit::Computation& c, Data data, bool sparse, uint64_t seed);
 
+/// The same with inputs so small that elementary functions map all sums to different values.
+Data with_small_inputs(const jit::Computation& c, Data data);
+
+/// The same with few elements of the inputs so far from the others that elementary functions pass the largest number
+/// where a maximum of them was missed.
+Data with_outliers(const jit::Computation& c, Data data, uint64_t seed);
+
 /// Whether a kernel could lose NaN, as maxima and elementary functions do when they are made carelessly, while the
 /// definition says for each result, whatever the order of a reduction, if it is NaN: no choices by comparison inside
 /// reductions, no NaN turned into integers.

@@ -294,16 +294,21 @@ std::string Gate::check_use(const Candidate& candidate, Bound& bound) {
 
 std::string Gate::check_nan(const Candidate& candidate, Bound& bound) {
   if (!can_lose_nan(c_) || !jit::is_direct(candidate.decision.algorithm)) return "";
-  for (const bool sparse : {false, true}) {
-    if (nan_runs_.size() > (sparse ? 1 : 0)) continue;
+  if (probes_.empty()) {
     const Candidate reference = naive(false);
     Bound reference_bound = host_bench().bind(reference);
-    Data data = with_nan(c_, *bench_.data(), sparse, 1);
-    Results results = run_on(data, host_bench(), reference_bound);
-    check_reference(results, data, false);
-    nan_runs_.push_back({std::move(data), std::move(results)});
+    std::vector<Data> sets{with_nan(c_, *bench_.data(), false, 1), with_nan(c_, *bench_.data(), true, 1)};
+    if (!exact_) {
+      sets.push_back(with_small_inputs(c_, *bench_.data()));
+      sets.push_back(with_outliers(c_, *bench_.data(), 1));
+    }
+    for (Data& data : sets) {
+      Results results = run_on(data, host_bench(), reference_bound);
+      check_reference(results, data, false);
+      probes_.push_back({std::move(data), std::move(results)});
+    }
   }
-  for (const NanRun& expected : nan_runs_) {
+  for (const Probe& expected : probes_) {
     const Results results = run_on(expected.data, bench_, bound);
     for (const auto& [name, tensor] : expected.results) {
       if (!is_nan_alike(results.at(name), tensor)) return "NaN is lost or made in '" + name + "'";

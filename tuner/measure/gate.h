@@ -72,11 +72,11 @@ class Gate {
   std::unique_ptr<Bench> host_bench_;  // null where candidates run on the CPU themselves
   bool exact_ = true;
   std::optional<Results> reference_, surrogate_;
-  struct NanRun {
+  struct Probe {
     Data data;
     Results results;
   };
-  std::vector<NanRun> nan_runs_;
+  std::vector<Probe> probes_;
 };
 
 }  // namespace altrt::tuner

@@ -1,6 +1,6 @@
 // Layouts of convolutions and pools by ALT's template (alt.md 5): output [N, H/h, W/w, C/o, h, w, o], input as it is or
 // unfolded to [N, H/h, W/w, C/i, B, B, i]. Tiles as large as the image and blocks as large as the channels are among
-// them: [N, C/o, H, W, o] and channels last.
+// them: [N, C/o, H, W, o] and channels last. Dense convolutions may read plain images, [N, C, H, W], too.
 #include <algorithm>
 
 #include "tuner/space/kinds.h"
@@ -22,7 +22,12 @@ class ImageLayouts final : public LayoutSpace {
     add_store_at();
     add_knob("output_block", blocks(output_), block_of(output_));
     const bool has_data = data_ >= 0 && changed().tensors[static_cast<size_t>(data_)].role == jit::Role::input;
-    if (has_data && !shares_channels()) add_knob("input_block", blocks(data_), block_of(data_));
+    if (has_data && !shares_channels()) {
+      std::vector<int64_t> values = blocks(data_);
+      const bool may_be_plain = jit::is_direct(initial.algorithm) && jit::is_dense_conv(c) && c.anchor.groups == 1;
+      if (may_be_plain) values.push_back(kPlain);
+      add_knob("input_block", values, may_be_plain && is_plain(now(data_)) ? kPlain : block_of(data_));
+    }
     if (!jit::is_direct(initial.algorithm)) return;  // transforms have tiles of their own
     const std::vector<jit::Extent>& out = shape(output_);
     if (out.size() >= 4) add_tiles("height_tile", out[out.size() - 2].bound);
@@ -34,7 +39,7 @@ class ImageLayouts final : public LayoutSpace {
 
   bool plausible(const Point& point) const override {
     const bool tiled = is_tiled(point);
-    if (value(point, "unfold", 0) != 0 && !tiled) return false;
+    if (value(point, "unfold", 0) != 0 && (!tiled || value(point, "input_block", 0) == kPlain)) return false;
     return !(value(point, "unfold", 0) != 0 && value(point, "pad", 0) != 0);
   }
 
@@ -43,8 +48,9 @@ class ImageLayouts final : public LayoutSpace {
     const int64_t channels = shape(output_)[1].bound;
     for (const Values& values :
          {Values{{"output_block", channels}, {"input_block", shape(data_ < 0 ? output_ : data_)[1].bound}},
-          Values{{"output_block", 32}}, Values{{"output_block", 8}}, Values{{"pad", 1}}, Values{{"store_at", 1}},
-          Values{{"height_tile", 7}, {"width_tile", 14}, {"unfold", 1}}, Values{{"height_tile", 4}}}) {
+          Values{{"input_block", kPlain}}, Values{{"output_block", 32}}, Values{{"output_block", 8}},
+          Values{{"pad", 1}}, Values{{"store_at", 1}}, Values{{"height_tile", 7}, {"width_tile", 14}, {"unfold", 1}},
+          Values{{"height_tile", 4}}}) {
       const Point point = nearest(values);
       if (point != start() && plausible(point)) points.push_back(point);
     }
@@ -52,6 +58,13 @@ class ImageLayouts final : public LayoutSpace {
   }
 
  private:
+  static constexpr int64_t kPlain = 1;  // of input_block
+
+  /// Images one after the other, with borders or not.
+  static bool is_plain(const Layout& layout) {
+    return std::all_of(layout.steps.begin(), layout.steps.end(),
+                       [](const jit::LayoutStep& step) { return step.kind == jit::LayoutKind::pad; });
+  }
   /// A tensor of the group in what the algorithm has made of it.
   int same(const jit::Computation& c, int tensor) const {
     return tensor < 0 ? -1 : changed().find_tensor(c.tensors[static_cast<size_t>(tensor)].name);
