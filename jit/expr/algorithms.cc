@@ -13,6 +13,13 @@ int gemm_parts(const std::string& algorithm) {
   return algorithm.size() == 4 ? 1 : std::stoi(algorithm.substr(4));
 }
 
+int winograd_outputs(const std::string& algorithm) {
+  if (algorithm == "winograd2") return 2;
+  return algorithm == "winograd4" ? 4 : 0;
+}
+
+bool is_zero(const Expr& e) { return e.is(ExprKind::constant) && e->float_value == 0; }
+
 bool is_direct(const std::string& algorithm) {
   return algorithm == "direct" || algorithm == "phases" || gemm_parts(algorithm) > 0;
 }
@@ -40,8 +47,7 @@ Computation apply_algorithm(const Computation& c, const std::string& algorithm) 
     throw Error(ErrorCode::invalid_argument,
                 "group '" + c.name + "': algorithm '" + algorithm + "' does not fit (these do: " + known + ")");
   }
-  if (algorithm == "winograd2") return winograd(c, 2);
-  if (algorithm == "winograd4") return winograd(c, 4);
+  if (const int outputs = winograd_outputs(algorithm)) return winograd(c, outputs);
   if (algorithm == "strassen") return strassen(c);
   if (algorithm == "phases") return phases(c);
   if (const int parts = gemm_parts(algorithm)) return gemm(c, parts);

@@ -16,6 +16,8 @@ bool is_direct(const std::string& algorithm);
 // One pair of functions per family, each family in a file of its own.
 bool winograd_fits(const Computation& c);
 Computation winograd(const Computation& c, int outputs_per_tile);  // F(m x m, 3 x 3), m = 2 or 4
+/// m of a "winograd" algorithm; 0 of any other.
+int winograd_outputs(const std::string& algorithm);
 /// Relative L2 error against fp64 of the worst of some output channels with these weights (as the anchor's tensor,
 /// dense) on normally distributed data. A pure function; infinite where a sum is no number.
 double winograd_error(const Computation& c, int outputs_per_tile, const float* weights);
@@ -32,6 +34,8 @@ int gemm_parts(const std::string& algorithm);
 inline constexpr const char* kStrassenFirst = "strassen_a";
 inline constexpr const char* kStrassenSecond = "strassen_w";
 inline constexpr const char* kStrassenProducts = "strassen_z";
+
+bool is_zero(const Expr& e);  // the constant 0
 
 /// The product that a sum adds up: update = state + first * second, or fma(first, second, state). Both are absent where
 /// the stage is no such sum.

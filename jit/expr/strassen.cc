@@ -53,8 +53,6 @@ bool reads_constants_only(const Computation& c, const Expr& e) {
   return constant;
 }
 
-bool is_zero(const Expr& e) { return e.is(ExprKind::constant) && e->float_value == 0; }
-
 Product product_of(const Computation& c) {
   Product product;
   if (c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0) return product;

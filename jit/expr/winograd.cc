@@ -237,8 +237,6 @@ class Winograd {
   std::vector<int64_t> lead_out_;
 };
 
-bool is_zero(const Expr& e) { return e.is(ExprKind::constant) && e->float_value == 0; }
-
 }  // namespace
 
 bool winograd_fits(const Computation& c) {

@@ -1,4 +1,5 @@
 #include "jit/loop/padding.h"
+#include "jit/expr/algorithms.h"
 
 #include <algorithm>
 #include <cmath>
@@ -187,12 +188,12 @@ bool is_covered(const Expr& read, const GuardedDim& guarded, double value, const
 Exprs contributing_conditions(const Stage& stage) {
   if (stage.state.size() != 1) return {};
   const Expr& update = stage.state[0].update;
+  const Factors product = factors_of(stage);
   Exprs parts;
-  if (update.is(ExprKind::fma) && update->args[2].is(ExprKind::state)) {
-    parts = {update->args[0], update->args[1]};
+  if (product.first) {
+    parts = {product.first, product.second};
   } else if (update.is(ExprKind::add) && update->args[0].is(ExprKind::state)) {
-    const Expr& term = update->args[1];
-    parts = term.is(ExprKind::mul) ? Exprs{term->args[0], term->args[1]} : Exprs{term};
+    parts = {update->args[1]};
   }
   for (const Expr& part : parts)
     if (is_guarded_read(part) && same_value(constant_value(part->args[2]), 0)) return conjuncts(part->args[0]);

@@ -9,12 +9,6 @@
 namespace altrt::session {
 namespace {
 
-// Output values of a tile by Winograd's algorithm; 0 of any other.
-int winograd_outputs(const std::string& algorithm) {
-  if (algorithm == "winograd2") return 2;
-  return algorithm == "winograd4" ? 4 : 0;
-}
-
 double error_of(const graph::Graph& graph, const graph::Group& group, int outputs) {
   const jit::Computation& c = group.computation;
   const int value = group.tensor_values[static_cast<size_t>(c.anchor.weights)];
@@ -27,14 +21,14 @@ double error_of(const graph::Graph& graph, const graph::Group& group, int output
 }  // namespace
 
 bool is_accurate(const graph::Graph& graph, const graph::Group& group, const std::string& algorithm) {
-  const int outputs = winograd_outputs(algorithm);
+  const int outputs = jit::winograd_outputs(algorithm);
   return outputs == 0 || error_of(graph, group, outputs) <= kWinogradBound;
 }
 
 void keep_accurate(const graph::Graph& graph, const std::vector<graph::Group>& groups, const jit::Target& target,
                    const std::vector<bool>& fixed, graph::Decisions& decisions) {
   for (size_t g = 0; g < groups.size(); ++g) {
-    const int outputs = groups[g].host ? 0 : winograd_outputs(decisions[g].algorithm);
+    const int outputs = groups[g].host ? 0 : jit::winograd_outputs(decisions[g].algorithm);
     if (outputs == 0 || (g < fixed.size() && fixed[g])) continue;
     const double error = error_of(graph, groups[g], outputs);
     if (error <= kWinogradBound) continue;

@@ -22,11 +22,12 @@ graph::Decisions known_decisions(const graph::Graph& graph, const graph::Decisio
                                  const std::vector<graph::Group>& groups, const jit::Target& target,
                                  const SessionOptions& options, SessionCache& cache) {
   graph::Decisions known = cache.with_records(defaults, groups);
-  const std::vector<bool> fixed = hand_made(groups, options);
-  keep_accurate(graph, groups, target, fixed, known);
+  std::vector<bool> checked = hand_made(groups, options);
   for (size_t g = 0; g < groups.size(); ++g) {
-    if (fixed[g]) known[g] = defaults[g];
+    if (checked[g]) known[g] = defaults[g];
+    checked[g] = known[g].algorithm == defaults[g].algorithm;  // of which choose_decisions has made sure
   }
+  keep_accurate(graph, groups, target, checked, known);
   return known;
 }
 

@@ -10,6 +10,7 @@
 
 #include "jit/compile/provide.h"
 #include "jit/compile/stage_loops.h"
+#include "jit/expr/algorithms.h"
 #include "jit/expr/bound_shape.h"
 #include "jit/expr/evaluate.h"
 #include "runtime/base/trace.h"
@@ -28,7 +29,7 @@ constexpr double kMostEvaluated = 3e5;  // points that the evaluator may compute
 // By how much results on exact data may differ. Sums of Winograd's transformed values may pass 2^24; every wrong term
 // is worth 64 and more. Strassen's sums of four integers stay small: all of its results are exact.
 double rounding_of(const Candidate& candidate) {
-  return candidate.decision.algorithm.starts_with("winograd") ? kWinogradRounding : 0;
+  return jit::winograd_outputs(candidate.decision.algorithm) > 0 ? kWinogradRounding : 0;
 }
 
 double work(const jit::Computation& c) {

@@ -6,8 +6,6 @@
 namespace altrt::tuner {
 namespace {
 
-constexpr int64_t kMostUnrolled = 560;  // vector instructions in one block of code
-
 class ConvLoops final : public LoopSpace {
  public:
   ConvLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
@@ -34,14 +32,12 @@ class ConvLoops final : public LoopSpace {
 
   bool plausible(const Point& point) const override {
     const jit::ConvParameters p = parameters(point);
-    const int64_t accumulators = p.height * p.width * vectors(p);
-    if (accumulators > jit::accumulator_limit(target(), vectors(p))) return false;
     if (p.chunk > 0 && (p.chunk >= extents_.inputs || p.chunk < p.unroll)) return false;
     // Blocking of what is never walked again.
     if (p.cache_channels > 0 && !p.rows_first && !p.tiles_first) return false;
     if (p.cache_rows > 0 && p.rows_first) return false;
     const int64_t taps = p.unroll_taps ? 3 : 1;
-    return p.unroll * taps * (accumulators + vectors(p)) <= kMostUnrolled;
+    return is_tile_plausible(p.height * p.width, vectors(p), p.unroll * taps, target());
   }
 
   std::vector<Point> seeds() const override {

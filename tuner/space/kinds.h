@@ -34,6 +34,13 @@ std::unique_ptr<LayoutSpace> matmul_layouts(const jit::Computation& c, const jit
 /// Multiples of one that fit under `limit`, small ones densely.
 std::vector<int64_t> counts_up_to(int64_t limit);
 
+/// Register tiles of matrix products that are worth trying.
+inline constexpr int64_t kMostTileRows = 28, kMostTileVectors = 8;
+/// Columns of such tiles, where there are `columns` in all.
+std::vector<int64_t> tile_columns(int64_t columns, const jit::Target& target);
+/// Whether a tile's accumulators stay in registers and one block of code does not grow too long.
+bool is_tile_plausible(int64_t rows, int64_t vectors, int64_t unroll, const jit::Target& target);
+
 /// The best `count` distinct points by their costs, best first.
 struct CostedPoint {
   double cost;

@@ -6,9 +6,6 @@
 namespace altrt::tuner {
 namespace {
 
-constexpr int64_t kMostUnrolled = 560;  // vector instructions in one block of code
-constexpr int64_t kMostRows = 28, kMostVectors = 8;
-
 class MatmulLoops final : public LoopSpace {
  public:
   MatmulLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target,
@@ -20,13 +17,8 @@ class MatmulLoops final : public LoopSpace {
     packs_ = options.pack_weights && tile_.column_tiles == 1 &&
              changed().tensors[static_cast<size_t>(changed().anchor.weights)].role == jit::Role::constant;
     const jit::MatmulParameters start = jit::default_matmul(changed(), initial.layouts, target);
-    std::vector<int64_t> columns;
-    for (const int64_t vectors : {1, 2, 3, 4, 6, 8}) {
-      if (vectors == 1 || vectors * target.lanes < tile_.columns + target.lanes)
-        columns.push_back(vectors * target.lanes);
-    }
-    if (tile_.rows > 1) add_knob("rows", counts_up_to(std::min(tile_.rows, kMostRows)), start.rows);
-    add_knob("columns", columns, start.columns);
+    if (tile_.rows > 1) add_knob("rows", counts_up_to(std::min(tile_.rows, kMostTileRows)), start.rows);
+    add_knob("columns", tile_columns(tile_.columns, target), start.columns);
     if (tile_.column_tiles > 1) {
       add_knob("blocks", counts_up_to(std::min<int64_t>(tile_.column_tiles, 4)), start.blocks);
     }
@@ -39,16 +31,14 @@ class MatmulLoops final : public LoopSpace {
 
   bool plausible(const Point& point) const override {
     const jit::MatmulParameters p = parameters(point);
-    const int64_t accumulators = p.rows * vectors(p);
     if (p.chunk > 0 && (p.chunk >= extents_.k || (p.cache_rows == 0 && p.cache_columns == 0))) return false;
-    return accumulators <= jit::accumulator_limit(target(), vectors(p)) &&
-           p.unroll * (accumulators + vectors(p)) <= kMostUnrolled;
+    return is_tile_plausible(p.rows, vectors(p), p.unroll, target());
   }
 
   std::vector<Point> seeds() const override {
     std::vector<CostedPoint> seeds;
-    for (int64_t v = 1; v <= kMostVectors; ++v) {
-      for (int64_t rows = 1; rows <= std::min(tile_.rows, kMostRows); ++rows) {
+    for (int64_t v = 1; v <= kMostTileVectors; ++v) {
+      for (int64_t rows = 1; rows <= std::min(tile_.rows, kMostTileRows); ++rows) {
         for (const int64_t rows_first : {1, 0}) {
           const Point point = nearest({{"rows", rows}, {"columns", v * target().lanes}, {"rows_first", rows_first}});
           if (plausible(point)) seeds.push_back({cost(parameters(point)), point});

@@ -217,6 +217,20 @@ std::vector<int64_t> counts_up_to(int64_t limit) {
   return values;
 }
 
+std::vector<int64_t> tile_columns(int64_t columns, const jit::Target& target) {
+  std::vector<int64_t> values;
+  for (const int64_t vectors : {1, 2, 3, 4, 6, 8}) {
+    if (vectors == 1 || vectors * target.lanes < columns + target.lanes) values.push_back(vectors * target.lanes);
+  }
+  return values;
+}
+
+bool is_tile_plausible(int64_t rows, int64_t vectors, int64_t unroll, const jit::Target& target) {
+  constexpr int64_t kMostUnrolled = 560;  // vector instructions in one block of code
+  const int64_t accumulators = rows * vectors;
+  return accumulators <= jit::accumulator_limit(target, vectors) && unroll * (accumulators + vectors) <= kMostUnrolled;
+}
+
 std::vector<Point> cheapest(std::vector<CostedPoint> points, size_t count) {
   std::stable_sort(points.begin(), points.end(),
                    [](const CostedPoint& a, const CostedPoint& b) { return a.cost < b.cost; });

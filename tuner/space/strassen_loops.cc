@@ -7,20 +7,13 @@
 namespace altrt::tuner {
 namespace {
 
-constexpr int64_t kMostUnrolled = 560;  // vector instructions in one block of code
-constexpr int64_t kMostRows = 28, kMostVectors = 8;
-
 class StrassenLoops final : public LoopSpace {
  public:
   StrassenLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
       : LoopSpace(c, initial, target), extents_(jit::strassen_halves(changed())) {
     const jit::StrassenParameters start = jit::default_strassen(changed(), target);
-    std::vector<int64_t> columns;
-    for (const int64_t vectors : {1, 2, 3, 4, 6, 8}) {
-      if (vectors == 1 || vectors * target.lanes < extents_.n + target.lanes) columns.push_back(vectors * target.lanes);
-    }
-    add_knob("rows", counts_up_to(std::min(extents_.m, kMostRows)), start.rows);
-    add_knob("columns", columns, start.columns);
+    add_knob("rows", counts_up_to(std::min(extents_.m, kMostTileRows)), start.rows);
+    add_knob("columns", tile_columns(extents_.n, target), start.columns);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("row_tiles", {1, 2, 3, 4, 5, 6, 8, 16}, start.row_tiles);
     add_knob("column_tiles", {1, 2, 4, 8}, start.column_tiles);
@@ -29,17 +22,15 @@ class StrassenLoops final : public LoopSpace {
 
   bool plausible(const Point& point) const override {
     const jit::StrassenParameters p = parameters(point);
-    const int64_t accumulators = p.rows * vectors(p);
-    return accumulators <= jit::accumulator_limit(target(), vectors(p)) &&
-           p.unroll * (accumulators + vectors(p)) <= kMostUnrolled;
+    return is_tile_plausible(p.rows, vectors(p), p.unroll, target());
   }
 
   std::vector<Point> seeds() const override {
     // As many rows at a time as the defaults take; all of them where the sums are made first.
     const jit::StrassenParameters usual = parameters(start());
     std::vector<CostedPoint> seeds;
-    for (int64_t v = 1; v <= kMostVectors; ++v) {
-      for (int64_t rows = 1; rows <= std::min(extents_.m, kMostRows); ++rows) {
+    for (int64_t v = 1; v <= kMostTileVectors; ++v) {
+      for (int64_t rows = 1; rows <= std::min(extents_.m, kMostTileRows); ++rows) {
         for (const int64_t by_rows : {1, 0}) {
           const int64_t block = by_rows != 0 ? usual.rows * usual.row_tiles : extents_.m;
           const Point point = nearest({{"rows", rows},
