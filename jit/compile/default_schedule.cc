@@ -16,6 +16,7 @@ StageSchedule schedule_stage(const Computation& c, int number, const Layouts& la
       if (is_dense_conv(c)) return schedule_conv(c, stage, layouts, default_conv(c, layouts, target));
       return schedule_window(c, layouts, default_window(c, layouts, target));
     }
+    if (has_pixel_template(c, layouts)) return schedule_pixels(c, layouts, default_pixels(c, layouts, target), target);
   }
   return stage.reduce.empty() ? schedule_map(c, stage, layouts, target) : schedule_reduction(c, stage, layouts, target);
 }
@@ -61,6 +62,8 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   } else if (has_image_template(c, layouts)) {
     layouts[weights.name] = is_dense_conv(c) ? packed_weights(c, layouts, default_conv(c, layouts, target))
                                              : packed_weights(c, layouts, default_window(c, layouts, target));
+  } else if (has_pixel_template(c, layouts)) {
+    layouts[weights.name] = packed_weights(c, default_pixels(c, layouts, target));
   }
   return layouts;
 }

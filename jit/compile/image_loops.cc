@@ -80,6 +80,14 @@ bool has_channel_vectors(const Computation& c, const Stage& stage, const Layouts
          std::all_of(dims.begin(), dims.end(), [](const PhysicalDim& d) { return d.dim >= 0; });
 }
 
+bool is_channel_axis(const Computation& c, const Stage& stage, const std::string& axis) {
+  const size_t channels = c.anchor.kind == AnchorKind::conv_transpose ? 0 : 1;
+  for (const Expr& e : stage_accesses(stage)) {
+    if (e->id == c.anchor.weights && e->args.size() > 1) return uses_variable(e->args[channels], axis);
+  }
+  return false;
+}
+
 ImageLoops image_loops(const Computation& c, const Stage& stage, const Layouts& layouts, StageSchedule& s) {
   ImageLoops loops;
   std::vector<LoopInfo> spatial;

@@ -24,6 +24,9 @@ struct ImageLoops {
 /// Whether the innermost physical dimension of the stage's output [N, C, spatial...] belongs to the channels.
 bool has_channel_vectors(const Computation& c, const Stage& stage, const Layouts& layouts);
 
+/// Whether reduction axis `axis` of an anchor runs over input channels (and not over kernel taps).
+bool is_channel_axis(const Computation& c, const Stage& stage, const std::string& axis);
+
 /// The loops of the stage. Where it writes a part of its output that doesn't consist of whole blocks or tiles, its
 /// loops are its own axes; they are cut to match the layout by steps added to `s`.
 ImageLoops image_loops(const Computation& c, const Stage& stage, const Layouts& layouts, StageSchedule& s);

@@ -72,15 +72,6 @@ void keep_groups_apart(const Computation& c, ImageLoops& loops, StageSchedule& s
   loops.vector = {loops.vector.name + ".1", part, false, false};
 }
 
-// Whether reduction axis `axis` runs over input channels (and not over kernel taps).
-bool is_channel_axis(const Computation& c, const Stage& stage, const std::string& axis) {
-  const size_t channels = c.anchor.kind == AnchorKind::conv_transpose ? 0 : 1;
-  for (const Expr& e : stage_accesses(stage)) {
-    if (e->id == c.anchor.weights && e->args.size() > 1) return uses_variable(e->args[channels], axis);
-  }
-  return false;
-}
-
 /// The reduction's loops, each part outermost first.
 struct ReductionLoops {
   std::string chunk;               // over chunks whose sums are kept in memory; "" = none

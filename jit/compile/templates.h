@@ -48,6 +48,21 @@ struct WindowParameters {
 
   bool operator==(const WindowParameters&) const = default;
 };
+/// Convolution or pool over images one after the other, [N, C, spatial...]: vectors run along the rows.
+///
+/// The register tile is `channels` output channels by `height` rows of `vectors` vectors; what lies behind the end of a
+/// row is masked. Loops, outermost first: batch; channels; rows; columns of tiles; input channels and taps; the tile.
+struct PixelParameters {
+  int64_t channels = 1;             // of one group
+  int64_t height = 1, vectors = 1;  // joined rows (joins_rows) count as one
+  int64_t unroll = 1;               // input channels unrolled
+  bool unroll_taps = false;
+  bool taps_inside = true;  // taps inside the input channels
+  bool rows_first = false;  // columns of tiles outside the output channels
+  bool pack = false;        // what a column of tiles reads is copied side by side first
+
+  bool operator==(const PixelParameters&) const = default;
+};
 /// Matrix product: rows of m, columns of n (a multiple of the lanes).
 struct MatmulParameters {
   int64_t rows = 1;
@@ -119,9 +134,26 @@ struct ImageExtents {
 };
 ImageExtents image_extents(const Computation& c, const Layouts& layouts);
 
+/// Whether schedule_pixels applies: input and output as images one after the other, with borders or not.
+bool has_pixel_template(const Computation& c, const Layouts& layouts);
+/// Whether all rows of an image count as one: the window is a single point, and no borders lie between the rows.
+bool joins_rows(const Computation& c, const Layouts& layouts);
+/// What the tile of schedule_pixels may be cut from.
+struct PixelExtents {
+  int64_t channels = 1, height = 1, width = 1;  // channels of one group
+  int64_t inputs = 1, taps = 1;                 // of the sum
+  int64_t planes = 1;                           // groups, images and points of dimensions before height
+};
+PixelExtents pixel_extents(const Computation& c, const Layouts& layouts);
+/// Cycles for one step of the reduction over a whole plane, by a machine model.
+double pixel_cost(const Computation& c, const Layouts& layouts, const PixelParameters& parameters,
+                  const Target& target);
+PixelParameters default_pixels(const Computation& c, const Layouts& layouts, const Target& target);
+
 /// Weights packed in the order in which the template walks them.
 Layout packed_weights(const Computation& c, const Layouts& layouts, const ConvParameters& parameters);
 Layout packed_weights(const Computation& c, const Layouts& layouts, const WindowParameters& parameters);
+Layout packed_weights(const Computation& c, const PixelParameters& parameters);
 /// Output channels a block that fill vectors best without any block crossing two groups, and 16 at most where groups
 /// are as long.
 int64_t group_block(int64_t outputs_per_group, const Target& target);
@@ -163,6 +195,8 @@ Layout padded_rows(const std::vector<Extent>& shape, int64_t padding);
 StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layouts& layouts,
                             const ConvParameters& parameters);
 StageSchedule schedule_window(const Computation& c, const Layouts& layouts, const WindowParameters& parameters);
+StageSchedule schedule_pixels(const Computation& c, const Layouts& layouts, const PixelParameters& parameters,
+                              const Target& target);
 StageSchedule schedule_matmul(const Computation& c, const Layouts& layouts, const MatmulParameters& parameters);
 StageSchedule schedule_map(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target);
 StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const Layouts& layouts,

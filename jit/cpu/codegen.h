@@ -67,6 +67,15 @@ class Codegen {
     int order = 0;  // of creation
     std::optional<Interval> range;
   };
+  /// Indices, which it keeps alive, as the number of an element.
+  struct Joined {
+    Exprs indices;
+    Expr flat;
+  };
+  /// A condition, which it keeps alive, and what is computed instead.
+  struct Undivided {
+    Expr condition, plain;
+  };
   using Memo = llvm::DenseMap<const ExprNode*, llvm::Value*>;
   struct PendingStore {
     Chunk chunk;
@@ -127,6 +136,7 @@ class Codegen {
   llvm::Value* arithmetic(const ExprNode& e);
   llvm::Value* fma(const ExprNode& e);
   llvm::Value* minimum_maximum(const ExprNode& e);
+  const Expr& undivided(const Expr& e);
   llvm::Value* comparison(const ExprNode& e);
   llvm::Value* index_comparison(ExprKind kind, const Affine& a, const Affine& b);
   llvm::Value* select(const ExprNode& e);
@@ -141,6 +151,7 @@ class Codegen {
   // --- codegen_access.cc: loads and stores ---
   llvm::Value* load(const Memory& m, const Affine& index);
   llvm::Value* load_contiguous(const Memory& m, const Affine& index);
+  llvm::Value* load_where(const Memory& m, llvm::Value* address, llvm::Value* mask);
   llvm::Value* load_stride_two(const Memory& m, const Affine& index);
   llvm::Value* load_row(const Memory& m, const Affine& index);
   llvm::Value* load_lane_by_lane(const Memory& m, const Affine& index);
@@ -154,6 +165,7 @@ class Codegen {
   void store_at(const Memory& m, llvm::Value* address, llvm::Value* value);
   void where(llvm::Value* condition, llvm::function_ref<void()> body);
   Affine flatten(const Memory& m, const Exprs& indices);
+  const Expr& joined(const Memory& m, const Exprs& indices);
   /// The address of element `index`, which must be uniform.
   llvm::Value* address(const Memory& m, const Affine& index);
   /// `address`, or that of zeros where the condition (scalar; null = true) does not hold.
@@ -186,6 +198,8 @@ class Codegen {
 
   std::vector<Memory> memories_;  // by buffer number
   std::map<std::pair<const std::vector<double>*, DataType>, Memory> tables_;
+  std::map<const ExprNode*, Undivided> undivided_;
+  std::map<std::pair<std::vector<const ExprNode*>, std::vector<int64_t>>, Joined> joined_;  // by indices, shape
   llvm::GlobalVariable* zeros_ = nullptr;
   std::map<std::string, Affine> bindings_;  // variables in scope
   llvm::DenseMap<llvm::Value*, Fact> facts_;

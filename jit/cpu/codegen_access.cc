@@ -7,6 +7,7 @@
 
 #include "jit/cpu/codegen.h"
 #include "jit/expr/scalar.h"
+#include "jit/expr/simplify.h"
 
 namespace altrt::jit::cpu {
 
@@ -16,6 +17,10 @@ using llvm::Value;
 namespace {
 
 Align element_align(DataType type) { return Align(size_of(type)); }
+
+bool has_remainder(const Expr& index) {
+  return index.is(ExprKind::floor_mod) || std::any_of(index->args.begin(), index->args.end(), has_remainder);
+}
 
 }  // namespace
 
@@ -53,6 +58,7 @@ void Codegen::store_at(const Memory& m, Value* address, Value* v) {
 
 Affine Codegen::flatten(const Memory& m, const Exprs& indices) {
   if (indices.size() != m.shape.size()) fail("an access whose rank is not its buffer's");
+  if (std::any_of(indices.begin(), indices.end(), has_remainder)) return affine(joined(m, indices));
   Affine flat;
   int64_t stride = 1;
   for (size_t d = indices.size(); d-- > 0;) {
@@ -60,6 +66,22 @@ Affine Codegen::flatten(const Memory& m, const Exprs& indices) {
     stride *= m.shape[d];
   }
   return flat;
+}
+
+// Digits of one number, as of a loop over several dimensions, are put together where the dimensions lie side by side:
+// x/8*8 + x%8 is x, which moves by one from lane to lane.
+const Expr& Codegen::joined(const Memory& m, const Exprs& indices) {
+  std::pair<std::vector<const ExprNode*>, std::vector<int64_t>> key{{}, m.shape};
+  for (const Expr& index : indices) key.first.push_back(index.get());
+  const auto [place, is_new] = joined_.try_emplace(std::move(key), Joined{indices, Expr(0)});
+  Expr& flat = place->second.flat;
+  if (!is_new) return flat;
+  int64_t stride = 1;
+  for (size_t d = indices.size(); d-- > 0;) {
+    flat = indices[d] * stride + flat;
+    stride *= m.shape[d];
+  }
+  return flat = simplify(flat, {});
 }
 
 // Outer loops first and the constant last, so that the invariant part is hoisted and the constant ends in the
@@ -114,9 +136,7 @@ Value* Codegen::load(const Memory& m, const Affine& index) {
     reversed.lane = 1;
     return builder_.CreateVectorReverse(load_contiguous(m, reversed));
   }
-  if (!index.lanes && index.lane == 2 && !varying_guard && chunk_.width >= 4 && size_of(m.type) == 4) {
-    return load_stride_two(m, index);
-  }
+  if (!index.lanes && index.lane == 2 && chunk_.width >= 4 && size_of(m.type) == 4) return load_stride_two(m, index);
   if (!varying_guard) {
     if (Value* v = load_row(m, index)) return v;
   }
@@ -159,7 +179,12 @@ Value* Codegen::load_row(const Memory& m, const Affine& index) {
 Value* Codegen::load_contiguous(const Memory& m, const Affine& index) {
   Value* p = address(m, at_lane(index, 0));
   if (!guard_ || !guard_->getType()->isVectorTy()) return load_at(m, address_or_zeros(p, guard_), vector_of(m.type));
-  llvm::CallInst* load = builder_.CreateMaskedLoad(vector_of(m.type), p, element_align(m.type), guard_,
+  return load_where(m, p, guard_);
+}
+
+// Zero elsewhere, where nothing is touched.
+Value* Codegen::load_where(const Memory& m, Value* address, Value* mask) {
+  llvm::CallInst* load = builder_.CreateMaskedLoad(vector_of(m.type), address, element_align(m.type), mask,
                                                    llvm::Constant::getNullValue(vector_of(m.type)));
   annotate(m, load, true);
   return load;
@@ -169,10 +194,17 @@ Value* Codegen::load_contiguous(const Memory& m, const Affine& index) {
 // the second.
 Value* Codegen::load_stride_two(const Memory& m, const Affine& index) {
   const int n = chunk_.width;
-  Affine second = at_lane(index, 0);
-  Value* low = load_at(m, address_or_zeros(address(m, second), guard_), vector_of(m.type));
-  second.constant += n - 1;
-  Value* high = load_at(m, address_or_zeros(address(m, second), guard_), vector_of(m.type));
+  const bool varying_guard = guard_ && guard_->getType()->isVectorTy();
+  const auto load_from = [&](int first) {
+    Affine start = at_lane(index, 0);
+    start.constant += first;
+    if (!varying_guard) return load_at(m, address_or_zeros(address(m, start), guard_), vector_of(m.type));
+    llvm::SmallVector<int, 16> lanes;  // whose elements these are; n = nobody's
+    for (int k = 0; k < n; ++k) lanes.push_back((first + k) % 2 == 0 ? (first + k) / 2 : n);
+    Value* mask = builder_.CreateShuffleVector(guard_, llvm::Constant::getNullValue(guard_->getType()), lanes);
+    return load_where(m, address(m, start), mask);
+  };
+  Value *low = load_from(0), *high = load_from(n - 1);
   llvm::SmallVector<int, 16> pick;
   for (int k = 0; k < n; ++k) pick.push_back(2 * k < n ? 2 * k : n + 2 * k - (n - 1));
   return builder_.CreateShuffleVector(low, high, pick);

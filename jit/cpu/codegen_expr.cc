@@ -4,6 +4,7 @@
 #include <llvm/IR/Constants.h>
 
 #include "jit/cpu/codegen.h"
+#include "jit/expr/analysis.h"
 #include "jit/expr/math.h"
 #include "jit/expr/scalar.h"
 
@@ -72,9 +73,12 @@ Value* Codegen::compute(const Expr& e) {
       return minimum_maximum(*e);
     case ExprKind::eq:
     case ExprKind::ne:
-    case ExprKind::lt:
-    case ExprKind::le:
       return comparison(*e);
+    case ExprKind::lt:
+    case ExprKind::le: {
+      const Expr& plain = undivided(e);
+      return equal(plain, e) ? comparison(*e) : value(plain);
+    }
     case ExprKind::logical_not:
       return builder_.CreateNot(value(e->args[0]));
     case ExprKind::select:
@@ -227,6 +231,14 @@ Value* Codegen::minimum_maximum(const ExprNode& e) {
   Value* r = builder_.CreateSelect(take, b, a);
   if (is_number(b, &zero)) return r;
   return builder_.CreateSelect(builder_.CreateFCmpUNO(b, b), b, r);
+}
+
+// Lanes would divide one by one.
+const Expr& Codegen::undivided(const Expr& e) {
+  if (!depends_on_lane(e)) return e;
+  const auto [place, is_new] = undivided_.try_emplace(e.get(), Undivided{e, e});
+  if (is_new) place->second.plain = Analyzer({}).undivided(e);
+  return place->second.plain;
 }
 
 Value* Codegen::comparison(const ExprNode& e) {

@@ -25,6 +25,9 @@ class Analyzer {
   /// Ends may be infinite.
   Interval interval(const Expr& e);
   bool always(const Expr& condition);
+  /// A limit on integers, written without a division by a constant where it gets no longer by that; else as it is.
+  /// Cheaper to compute, but harder to compare with others.
+  Expr undivided(const Expr& condition);
   /// The scope inside which `condition` has the value `holds` as well.
   Analyzer assume(const Expr& condition, bool holds = true) const;
   /// The facts exclude each other: no point satisfies them.

@@ -237,4 +237,25 @@ bool Analyzer::recompose_difference(LinearForm& form, const LinearForm::Term& te
   return true;
 }
 
+// floor(y / f) + r >= 0 exactly where y + r*f >= 0, and r - floor(y / f) >= 0 where r*f + f-1 - y >= 0.
+Expr Analyzer::undivided(const Expr& condition) {
+  const bool is_limit = condition.is(ExprKind::lt) || condition.is(ExprKind::le);
+  if (!is_limit || condition->args[0]->type != DataType::i64) return condition;
+  LinearForm d = add_scaled(linear_form(condition->args[1]), linear_form(condition->args[0]), -1);
+  if (condition.is(ExprKind::lt)) --d.constant;
+  for (const LinearForm::Term& t : d.terms) {
+    if (!t.atom.is(ExprKind::floor_div) || !t.atom->args[1].is_int() || std::abs(t.coefficient) != 1) continue;
+    const int64_t f = t.atom->args[1]->int_value;
+    const LinearForm rest = add_scaled(d, atom_form(t.atom), -t.coefficient);
+    const bool fits = std::all_of(rest.terms.begin(), rest.terms.end(),
+                                  [&](const LinearForm::Term& r) { return product_fits(std::abs(r.coefficient), f); });
+    if (f < 1 || !fits || !product_fits(std::abs(rest.constant), f)) continue;
+    LinearForm next = add_scaled(add_scaled({}, rest, f), linear_form(t.atom->args[0]), t.coefficient);
+    if (t.coefficient < 0) next.constant += f - 1;
+    next = recompose(next);
+    if (rest.terms.empty() || next.terms.size() <= d.terms.size()) return le(Expr(0), next.to_expr());
+  }
+  return condition;
+}
+
 }  // namespace altrt::jit

@@ -54,7 +54,7 @@ bool has_template(const Group& group, const Computation& c, const Layouts& layou
   if (c.anchor.kind == AnchorKind::matmul) {
     return jit::has_matmul_template(c, layouts) || jit::has_strassen_template(c, layouts);
   }
-  if (jit::is_direct(c.algorithm)) return jit::has_image_template(c, layouts);
+  if (jit::is_direct(c.algorithm)) return jit::has_image_template(c, layouts) || jit::has_pixel_template(c, layouts);
   for (size_t t = 0; t < c.tensors.size(); ++t) {
     if (c.tensors[t].role == Role::output && jit::channel_block(jit::layout_of(c, static_cast<int>(t), layouts)) == 1) {
       return false;

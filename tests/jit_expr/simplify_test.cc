@@ -168,6 +168,31 @@ TEST(Property, facts_only_matter_where_they_hold) {
   EXPECT_GT(checked, 1000);
 }
 
+TEST(Undivided, a_limit_of_a_quotient_becomes_one_of_the_dividend) {
+  const auto undivided = [](const Expr& condition) { return to_string(Analyzer({}).undivided(condition)); };
+  EXPECT_EQ(undivided(lt(x * 2 + floor_div(x * 4 + y, 14), 14)), "0 <= 195 - x*32 - y");
+  EXPECT_EQ(undivided(le(1, floor_div(x, 8))), "0 <= x - 8");
+  EXPECT_EQ(undivided(lt(x, 8)), "x < 8");
+  EXPECT_EQ(undivided(lt(x + floor_div(y * 3 + z, 7), 8)), "x + (y*3 + z) / 7 < 8") << "it would get longer";
+}
+
+TEST(Property, a_limit_without_its_division_holds_at_the_same_points) {
+  RandomIndex random(testing::test_seed(78));
+  int changed = 0;
+  for (int round = 0; round < testing::rounds(20000); ++round) {
+    const Ranges ranges = random.ranges();
+    const Expr condition = random.condition(random.integer(1, 4));
+    const Expr plain = Analyzer({}).undivided(condition);
+    changed += equal(plain, condition) ? 0 : 1;
+    for (int k = 0; k < 8; ++k) {
+      const Values v = random.point(ranges);
+      ASSERT_EQ(evaluate_index(plain, v), evaluate_index(condition, v)) << to_string(condition) << "\n"
+                                                                        << to_string(plain);
+    }
+  }
+  EXPECT_GT(changed, 100);
+}
+
 TEST(Guarded, accesses_are_seen_with_their_conditions) {
   const Expr inside = logical_and(le(0, x - 1), lt(x - 1, 8));
   const Expr e = select(inside, access(0, DataType::f32, {x - 1}), constant_float(DataType::f32, 0)) +

@@ -130,6 +130,15 @@ GroupDecision decide(const Computation& c, jit::Layouts layouts, const Options& 
            {{"rows_first", &p.rows_first}});
     if (packs) decision.layouts[weights] = jit::matmul_weights(changed, p.columns);
     decision.schedule[anchor.name] = jit::schedule_matmul(changed, decision.layouts, p);
+  } else if (jit::has_pixel_template(changed, decision.layouts)) {
+    jit::PixelParameters p = jit::default_pixels(changed, decision.layouts, target);
+    change(o.set, {{"channels", &p.channels}, {"height", &p.height}, {"vectors", &p.vectors}, {"unroll", &p.unroll}},
+           {{"unroll_taps", &p.unroll_taps},
+            {"taps_inside", &p.taps_inside},
+            {"rows_first", &p.rows_first},
+            {"pack", &p.pack}});
+    if (packs) decision.layouts[weights] = jit::packed_weights(changed, p);
+    decision.schedule[anchor.name] = jit::schedule_pixels(changed, decision.layouts, p, target);
   } else if (jit::is_dense_conv(changed)) {
     jit::ConvParameters p = jit::default_conv(changed, decision.layouts, target);
     change(o.set,
@@ -181,6 +190,10 @@ std::vector<Family> image_families(const Computation& c, const Options& o, const
     jit::Layouts layouts = jit::anchor_layouts(c, nhwc, jit::channels_last(out));
     layouts[weights] = jit::plain_weights(c);
     families.push_back({"channels last, plain", decide(c, layouts, o, target)});
+  }
+  if (c.anchor.kind != jit::AnchorKind::conv_transpose) {
+    add("plain", Layout(), Layout());
+    add("plain, borders", jit::blocked(in, 1, borders), Layout());
   }
   add("channels last, padded", jit::channels_last(in, borders, 16), jit::channels_last(out, {}, 16));
   const auto add_tiled = [&](const Ints& tile, int64_t block) {

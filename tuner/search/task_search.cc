@@ -9,7 +9,9 @@
 namespace altrt::tuner {
 namespace {
 
-constexpr int kRounds = 2;           // of loop search in a new layout
+constexpr int kRounds = 2;         // of loop search in a new layout
+constexpr size_t kFirstRound = 4;  // trials; a second one only for what is promising
+constexpr size_t kSecondRound = 8;
 constexpr double kPromising = 1.25;  // times the best: worth another round
 constexpr double kHopeless = 1.6;    // times the best: an algorithm that gets no more layouts
 constexpr int kLayoutAttempts = 24;
@@ -33,6 +35,7 @@ struct TaskSearch::Trial {
   std::vector<std::string> primitives;
   bool is_start = false;
   int rounds = 0;
+  bool is_asked = false;  // for candidates of the current proposal, of an open layout
 };
 
 TaskSearch::~TaskSearch() = default;
@@ -199,14 +202,25 @@ TaskSearch::Trial* TaskSearch::new_layout() {
 }
 
 void TaskSearch::explore(size_t count, Ranking ranking, std::vector<jit::GroupDecision>& proposal) {
-  if (!open_) open_ = new_layout();
-  if (!open_) {
-    joint_ = false;
-    return;
+  const size_t wanted = proposal.size() + count;
+  const auto look_into = [&](Trial& trial, size_t trials) {
+    const size_t before = proposal.size();
+    propose_from(trial, std::min(trials, wanted - before), ranking, proposal);
+    if (proposal.size() == before) trial.rounds = kRounds;
+    trial.is_asked = true;
+  };
+  for (Trial* trial : open_) {
+    if (proposal.size() < wanted) look_into(*trial, kSecondRound);
   }
-  const size_t before = proposal.size();
-  propose_from(*open_, count, ranking, proposal);
-  if (proposal.size() == before) open_->rounds = kRounds;
+  while (proposal.size() < wanted) {
+    Trial* trial = new_layout();
+    if (!trial) {
+      joint_ = !open_.empty();
+      return;
+    }
+    open_.push_back(trial);
+    look_into(*trial, kFirstRound);
+  }
 }
 
 void TaskSearch::exploit(size_t count, Ranking ranking, std::vector<jit::GroupDecision>& proposal) {
@@ -229,6 +243,7 @@ void TaskSearch::exploit(size_t count, Ranking ranking, std::vector<jit::GroupDe
 std::vector<jit::GroupDecision> TaskSearch::propose(size_t count, Ranking ranking) {
   std::vector<jit::GroupDecision> proposal;
   last_.clear();
+  for (Trial* trial : open_) trial->is_asked = false;
   while (proposal.size() < count && !suggestions_.empty()) {
     const jit::GroupDecision decision = std::move(suggestions_.back());
     suggestions_.pop_back();
@@ -268,15 +283,18 @@ std::vector<Sample> TaskSearch::report(const std::vector<Outcome>& outcomes) {
   return samples;
 }
 
-// Ends a round of the open layout; after its last one the proposer learns how good the layout is.
+// Ends a round of the layouts that took part in it; after a layout's last one the proposer learns how good it is.
 void TaskSearch::close_rounds() {
-  if (!open_) return;
-  ++open_->rounds;
-  const double best = open_->loops.best_ms();
-  if (open_->rounds < kRounds && best <= kPromising * best_ms()) return;
-  Space& space = *spaces_[open_->space];
-  space.proposer->report(open_->layout, layout_reward(reference_ms_, std::isfinite(best) ? best : 0));
-  open_ = nullptr;
+  std::erase_if(open_, [&](Trial* trial) {
+    if (!trial->is_asked) return false;
+    ++trial->rounds;
+    const double best = trial->loops.best_ms();
+    if (trial->rounds < kRounds && best <= kPromising * best_ms()) return false;
+    Space& space = *spaces_[trial->space];
+    space.proposer->report(trial->layout, layout_reward(reference_ms_, std::isfinite(best) ? best : 0));
+    learned_ = true;
+    return true;
+  });
 }
 
 // The best prediction of a few good loops for each layout, low where the template refuses it.
@@ -302,7 +320,8 @@ std::vector<double> TaskSearch::predicted_rewards(const Space& space, const std:
 }
 
 void TaskSearch::learn_from_model(Ranking ranking) {
-  if (!joint_ || open_) return;
+  if (!joint_ || !learned_) return;
+  learned_ = false;
   for (const auto& space : spaces_) {
     if (!space->proposer) continue;
     space->proposer->learn_from_model(

@@ -49,7 +49,7 @@ class TaskSearch {
   /// Outcomes of the last proposal, in its order; what was cut off with the reason "stopped" may be proposed no more.
   std::vector<Sample> report(const std::vector<Outcome>& outcomes);
 
-  /// Lets the proposers learn from predicted rewards: in the joint stage, between two layouts.
+  /// Lets the proposers learn from predicted rewards: in the joint stage, after new layouts were reported to them.
   void learn_from_model(Ranking ranking);
   /// From now on only loops, on the layouts that did best.
   void end_joint_stage() { joint_ = false; }
@@ -91,7 +91,8 @@ class TaskSearch {
   std::set<uint64_t> seen_;
   std::map<uint64_t, double> recalled_;  // by the decision's hash
   std::map<std::string, Tally> tallies_;
-  Trial* open_ = nullptr;  // the layout whose rounds go on
+  std::vector<Trial*> open_;  // the layouts whose rounds go on
+  bool learned_ = true;       // a proposer did, since it was last taught by the model
   bool joint_ = true;
   double reference_ms_ = 0;  // the first best time: rewards are relative to it
 };

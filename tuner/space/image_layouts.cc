@@ -1,6 +1,7 @@
 // Layouts of convolutions and pools by ALT's template (alt.md 5): output [N, H/h, W/w, C/o, h, w, o], input as it is or
 // unfolded to [N, H/h, W/w, C/i, B, B, i]. Tiles as large as the image and blocks as large as the channels are among
-// them: [N, C/o, H, W, o] and channels last. Dense convolutions may read plain images, [N, C, H, W], too.
+// them: [N, C/o, H, W, o] and channels last. Beside them plain images, [N, C, H, W]: those that dense convolutions
+// read, and input and output of all but transposed convolutions, whose vectors then run along the rows.
 #include <algorithm>
 
 #include "tuner/space/kinds.h"
@@ -20,13 +21,13 @@ class ImageLayouts final : public LayoutSpace {
         data_(same(c, c.anchor.data)) {
     if (output_ < 0 || changed().tensors[static_cast<size_t>(output_)].role != jit::Role::output) return;
     add_store_at();
-    add_knob("output_block", blocks(output_), block_of(output_));
     const bool has_data = data_ >= 0 && changed().tensors[static_cast<size_t>(data_)].role == jit::Role::input;
+    const bool may_be_plain = jit::is_direct(initial.algorithm) && has_data;
+    const bool has_rows = may_be_plain && c.anchor.kind != jit::AnchorKind::conv_transpose;
+    add_block("output_block", output_, has_rows);
     if (has_data && !shares_channels()) {
-      std::vector<int64_t> values = blocks(data_);
-      const bool may_be_plain = jit::is_direct(initial.algorithm) && jit::is_dense_conv(c) && c.anchor.groups == 1;
-      if (may_be_plain) values.push_back(kPlain);
-      add_knob("input_block", values, may_be_plain && is_plain(now(data_)) ? kPlain : block_of(data_));
+      may_read_plain_ = may_be_plain && jit::is_dense_conv(c) && c.anchor.groups == 1;
+      add_block("input_block", data_, may_read_plain_ || has_rows);
     }
     if (!jit::is_direct(initial.algorithm)) return;  // transforms have tiles of their own
     const std::vector<jit::Extent>& out = shape(output_);
@@ -38,8 +39,12 @@ class ImageLayouts final : public LayoutSpace {
   }
 
   bool plausible(const Point& point) const override {
+    if (!has("output_block")) return true;
     const bool tiled = is_tiled(point);
-    if (value(point, "unfold", 0) != 0 && (!tiled || value(point, "input_block", 0) == kPlain)) return false;
+    const bool plain_input = reads_plain(point), plain_output = value(point, "output_block") == kPlain;
+    if (plain_output && shape(output_)[1].bound > 1 && (!plain_input || tiled)) return false;
+    if (plain_input && shape(data_)[1].bound > 1 && !plain_output && !may_read_plain_) return false;
+    if (value(point, "unfold", 0) != 0 && (!tiled || plain_input)) return false;
     return !(value(point, "unfold", 0) != 0 && value(point, "pad", 0) != 0);
   }
 
@@ -47,7 +52,8 @@ class ImageLayouts final : public LayoutSpace {
     std::vector<Point> points;
     const int64_t channels = shape(output_)[1].bound;
     for (const Values& values :
-         {Values{{"output_block", channels}, {"input_block", shape(data_ < 0 ? output_ : data_)[1].bound}},
+         {Values{{"output_block", kPlain}, {"input_block", kPlain}},
+          Values{{"output_block", channels}, {"input_block", shape(data_ < 0 ? output_ : data_)[1].bound}},
           Values{{"input_block", kPlain}}, Values{{"output_block", 32}}, Values{{"output_block", 8}},
           Values{{"pad", 1}}, Values{{"store_at", 1}}, Values{{"height_tile", 7}, {"width_tile", 14}, {"unfold", 1}},
           Values{{"height_tile", 4}}}) {
@@ -58,7 +64,7 @@ class ImageLayouts final : public LayoutSpace {
   }
 
  private:
-  static constexpr int64_t kPlain = 1;  // of input_block
+  static constexpr int64_t kPlain = 1;  // of output_block, input_block: images one after the other
 
   /// Images one after the other, with borders or not.
   static bool is_plain(const Layout& layout) {
@@ -83,6 +89,23 @@ class ImageLayouts final : public LayoutSpace {
   int64_t block_of(int tensor) const {
     const int64_t block = jit::channel_block(now(tensor));
     return block > 1 ? block : shape(tensor)[1].bound;
+  }
+
+  void add_block(const std::string& name, int tensor, bool may_be_plain) {
+    std::vector<int64_t> values = blocks(tensor);
+    if (may_be_plain) values.push_back(kPlain);
+    add_knob(name, values, may_be_plain && is_plain(now(tensor)) ? kPlain : block_of(tensor));
+  }
+
+  bool reads_plain(const Point& point) const {
+    return data_ >= 0 && value(point, has("input_block") ? "input_block" : "output_block") == kPlain;
+  }
+
+  // A single channel lies as its readers' vectors want it: along the rows where these are read so, too.
+  Layout image(const Point& point, int tensor, int64_t block, const jit::Borders& borders) const {
+    if (block == kPlain && reads_plain(point)) return jit::blocked(shape(tensor), kPlain, borders);
+    return block < shape(tensor)[1].bound ? jit::blocked(shape(tensor), block, borders)
+                                          : jit::channels_last(shape(tensor), borders);
   }
 
   std::vector<int64_t> blocks(int tensor) const {
@@ -131,9 +154,7 @@ class ImageLayouts final : public LayoutSpace {
     if (is_tiled(point)) return jit::tiled(shape(output_), tile(point), block < channels ? block : 0);
     if (is_at_start(point, "output_block")) return now(output_);
     // What readers want round it stays.
-    const jit::Borders borders = jit::borders_of(now(output_), shape(output_));
-    return block < channels ? jit::blocked(shape(output_), block, borders)
-                            : jit::channels_last(shape(output_), borders);
+    return image(point, output_, block, jit::borders_of(now(output_), shape(output_)));
   }
 
   Layout input_layout(const Point& point) const {
@@ -144,15 +165,21 @@ class ImageLayouts final : public LayoutSpace {
     const bool same_block = is_at_start(point, "input_block") && (has("input_block") || block == block_of(data_));
     const int64_t pad = value(point, "pad", 0);
     if (same_block && pad == 0 && !is_tiled(point)) return now(data_);
-    jit::Borders borders = jit::is_direct(initial().algorithm) ? jit::read_borders(changed(), cut)
-                                                               : jit::borders_of(now(data_), shape(data_));
+    // Vectors along the rows are masked where borders are not stored.
+    const bool masked = block == kPlain && value(point, "output_block") == kPlain;
+    jit::Borders borders;
+    if (!jit::is_direct(initial().algorithm)) {
+      borders = jit::borders_of(now(data_), shape(data_));
+    } else if (!masked || pad > 0) {
+      borders = jit::read_borders(changed(), cut);
+    }
     // One more column, or one more line of the cache: rows that lie a power of two apart share few sets.
     if (pad > 0) {
       borders.lo.resize(shape(data_).size() - 2, 0);
       borders.hi.resize(shape(data_).size() - 2, 0);
       borders.hi.back() += pad;
     }
-    return block < channels ? jit::blocked(shape(data_), block, borders) : jit::channels_last(shape(data_), borders);
+    return image(point, data_, block, borders);
   }
 
   Layouts layouts(const Point& point) const override {
@@ -173,6 +200,7 @@ class ImageLayouts final : public LayoutSpace {
   }
 
   const int output_, data_;
+  bool may_read_plain_ = false;  // by vectors along the channels
 };
 
 }  // namespace

@@ -13,6 +13,8 @@ std::unique_ptr<LoopSpace> conv_loops(const jit::Computation& c, const jit::Grou
                                       const jit::Target& target, const SpaceOptions& options, bool stored);
 std::unique_ptr<LoopSpace> window_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                         const jit::Target& target, const SpaceOptions& options, bool stored);
+std::unique_ptr<LoopSpace> pixel_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                       const jit::Target& target, const SpaceOptions& options, bool stored);
 std::unique_ptr<LoopSpace> matmul_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                         const jit::Target& target, const SpaceOptions& options, bool stored);
 std::unique_ptr<LoopSpace> winograd_loops(const jit::Computation& c, const jit::GroupDecision& initial,
@@ -24,7 +26,7 @@ std::unique_ptr<LoopSpace> gpu_loops(const jit::Computation& c, const jit::Group
 std::unique_ptr<LoopSpace> generic_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                          const jit::Target& target);
 
-/// Convolutions of all kinds with channels in blocks.
+/// Convolutions of all kinds and pools: channels in blocks, last, or images one after the other.
 std::unique_ptr<LayoutSpace> image_layouts(const jit::Computation& c, const jit::GroupDecision& initial,
                                            const jit::Target& target, const SpaceOptions& options);
 /// Matrix products.

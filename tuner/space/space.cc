@@ -81,7 +81,7 @@ bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, 
   return blocked && jit::is_winograd(jit::apply_algorithm(c, algorithm));
 }
 
-enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd, strassen };
+enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd, strassen, pixels };
 
 // Which template the decision's loops are made by.
 Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const jit::GroupDecision& decision,
@@ -100,7 +100,8 @@ Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const j
   if (jit::has_matmul_template(changed, decision.layouts)) return Kind::matmul;
   if (image && jit::is_dense_conv(changed)) return Kind::conv;
   const bool window = anchor.kind == jit::AnchorKind::conv || anchor.kind == jit::AnchorKind::pool;
-  return image && window ? Kind::window : Kind::generic;
+  if (image && window) return Kind::window;
+  return jit::has_pixel_template(changed, decision.layouts) ? Kind::pixels : Kind::generic;
 }
 
 bool stores_any(const jit::GroupDecision& decision) {
@@ -283,6 +284,8 @@ std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit:
       return winograd_loops(c, initial, target);
     case Kind::strassen:
       return strassen_loops(c, initial, target);
+    case Kind::pixels:
+      return pixel_loops(c, initial, target, options, stored);
     case Kind::generic:
       break;
   }
@@ -294,7 +297,7 @@ std::unique_ptr<LayoutSpace> make_layout_space(const jit::Computation& c, const 
   const Kind kind = kind_of(c, jit::apply_algorithm(c, initial.algorithm), initial, target);
   if (options.layouts) {
     if (kind == Kind::matmul) return matmul_layouts(c, initial, target, options);
-    if (kind == Kind::conv || kind == Kind::window || kind == Kind::winograd)
+    if (kind == Kind::conv || kind == Kind::window || kind == Kind::winograd || kind == Kind::pixels)
       return image_layouts(c, initial, target, options);
   }
   return std::make_unique<LayoutSpace>(c, initial, target, options);
