@@ -21,12 +21,6 @@ StageSchedule schedule_stage(const Computation& c, int number, const Layouts& la
   return stage.reduce.empty() ? schedule_map(c, stage, layouts, target) : schedule_reduction(c, stage, layouts, target);
 }
 
-bool has_winograd_template(const Computation& c, const Layouts& layouts) {
-  if (!is_winograd(c)) return false;
-  const Stage& out = c.stages[c.readers(c.find_tensor("winograd_s"))[0]];
-  return channel_block(layout_of(c, out.outputs[0], layouts)) > 1;
-}
-
 }  // namespace
 
 Schedule default_schedule(const Computation& c, const Layouts& layouts, const Target& target) {

@@ -1,7 +1,8 @@
 // Which algorithm to begin with, by counting: multiplications, and what must come from memory that is cold when the
 // kernel starts.
+#include <algorithm>
 #include <cmath>
-#include <tuple>
+#include <utility>
 
 #include "jit/compile/decisions.h"
 #include "jit/compile/templates.h"
@@ -12,10 +13,10 @@ namespace altrt::jit {
 namespace {
 
 // In multiplications of the direct form's speed.
-constexpr double kProduct = 1.3;   // one of the transformed domain: shorter sums, tiles that go through the cache
-constexpr double kWeight = 16;     // a weight from memory
-constexpr double kTransform = 12;  // an element of a transformed tensor: made, stored, read
-constexpr double kGain = 1.25;     // what a change must promise
+constexpr double kProduct = 1.1;  // one of the transformed domain: shorter sums, tiles that go through the cache
+constexpr double kWeight = 16;    // a weight from memory
+constexpr double kTransform = 6;  // an element of a transformed tensor: made, stored, read
+constexpr double kGain = 1.25;    // what a change must promise
 
 double product(const std::vector<Extent>& extents, size_t first, size_t last) {
   double all = 1;
@@ -23,25 +24,28 @@ double product(const std::vector<Extent>& extents, size_t first, size_t last) {
   return all;
 }
 
-// Of products of `points` x `points` a tile of `outputs` x `outputs`, for every output channel.
-double winograd_cost(const Computation& c, double outputs, double points) {
+// For every output channel, of the direct form with `outputs` a tile in each dimension that is 3 wide.
+double winograd_cost(const Computation& c, double outputs) {
   const std::vector<Extent>& data = c.tensors[static_cast<size_t>(c.anchor.data)].shape;
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const std::vector<Extent>& out =
       c.tensors[static_cast<size_t>(c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0])].shape;
-  const size_t rank = out.size(), spatial = rank - 2;
-  double tiles = 1;
-  for (size_t d = rank - 2; d < rank; ++d) {
-    const auto dilation = static_cast<double>(c.anchor.dilations[d - rank + spatial]);
-    const double across = outputs * dilation;
+  const size_t rank = out.size(), spatial = rank - 2, lead = rank - std::min<size_t>(spatial, 2);
+  double tiles = 1, points = 1;
+  for (size_t d = lead; d < rank; ++d) {
+    const bool is_cut = c.anchor.kernel[d - 2] != 1;
+    const double dilation = is_cut ? static_cast<double>(c.anchor.dilations[d - 2]) : 1;
+    const double across = (is_cut ? outputs : 1) * dilation;
     tiles *= std::ceil(static_cast<double>(out[d].bound) / across) * dilation;
+    points *= is_cut ? outputs + 2 : 1;
   }
-  const double batch = static_cast<double>(out[0].bound), in = static_cast<double>(weights[1].bound),
-               filters = static_cast<double>(weights[0].bound), taps = product(weights, 2, rank - 2);
-  const double square = points * points * tiles * batch;
-  return square * in * filters * taps * product(out, 2, rank - 2) * kProduct +
-         points * points * in * filters * taps * kWeight +
-         square * (in * product(data, 2, rank - 2) + filters * product(out, 2, rank - 2)) * kTransform;
+  const double batch = static_cast<double>(out[0].bound), group_in = static_cast<double>(weights[1].bound),
+               in = static_cast<double>(data[1].bound), filters = static_cast<double>(weights[0].bound),
+               taps = product(weights, 2, lead);
+  const double square = points * tiles * batch;
+  return square * group_in * filters * taps * product(out, 2, lead) * kProduct +
+         points * group_in * filters * taps * kWeight +
+         square * (in * product(data, 2, lead) + filters * product(out, 2, lead)) * kTransform;
 }
 
 }  // namespace
@@ -51,7 +55,7 @@ std::string predicted_algorithm(const Computation& c, const GroupDecision& decis
     return decision.algorithm;
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const int output = c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
-  if (channel_block(layout_of(c, output, decision.layouts)) < target.lanes ||
+  if (2 * channel_block(layout_of(c, output, decision.layouts)) < target.lanes ||
       c.tensors[static_cast<size_t>(c.anchor.weights)].role != Role::constant || weights[1].bound < target.lanes)
     return decision.algorithm;
   const double elements = product(weights, 0, weights.size());
@@ -59,8 +63,9 @@ std::string predicted_algorithm(const Computation& c, const GroupDecision& decis
   double best =
       (elements * product(out, 2, out.size()) * static_cast<double>(out[0].bound) + elements * kWeight) / kGain;
   std::string name = decision.algorithm;
-  for (const auto& [algorithm, outputs, points] : {std::tuple{"winograd2", 2, 4}, std::tuple{"winograd4", 4, 6}}) {
-    const double cost = winograd_cost(c, outputs, points);
+  for (const auto& [algorithm, outputs] : {std::pair{"winograd2", 2}, std::pair{"winograd4", 4}}) {
+    if (!has_winograd_template(apply_algorithm(c, algorithm), decision.layouts)) continue;
+    const double cost = winograd_cost(c, outputs);
     if (cost >= best) continue;
     best = cost;
     name = algorithm;

@@ -16,11 +16,20 @@ namespace altrt::jit {
 namespace {
 
 struct Sizes {
-  int64_t points, outputs;  // tile size in the transformed domain, and outputs a tile
-  int64_t tiles_h, tiles_w;
-  int64_t in, out;            // channels
-  std::vector<int64_t> lead;  // outputs in the dimensions before the rows
+  int64_t points = 1;                    // elements of a tile in the transformed domain
+  int64_t outputs_h = 1, outputs_w = 1;  // of a tile
+  int64_t dilation_h = 1, dilation_w = 1;
+  int64_t tiles_h = 1, tiles_w = 1;
+  int64_t in = 1, group_in = 1, out = 1;  // channels
+  std::vector<int64_t> lead;              // outputs in the dimensions before the rows
+  bool has_rows = true;
 };
+
+// Tiles of the only row of one dimension that are made at a time.
+int64_t strip_of(const Sizes& sizes) {
+  constexpr int64_t kTiles = 28;
+  return std::min(sizes.tiles_w, round_up_to(kTiles, sizes.dilation_w));
+}
 
 std::string lead_axis(const std::string& stage, size_t i) { return stage + ".d" + std::to_string(i); }
 
@@ -32,16 +41,24 @@ int64_t extent_of(const Stage& stage, const std::string& axis) {
 }
 
 Sizes sizes_of(const Computation& c) {
-  const Stage& z = c.stages[c.find_stage("winograd_z")];
-  const Stage& s = c.stages[c.find_stage("winograd_s")];
-  Sizes sizes{extent_of(z, "z.x"),
-              extent_of(s, "s.a"),
-              extent_of(z, "z.p"),
-              extent_of(z, "z.q"),
-              z.reduce[0].extent.bound,
-              extent_of(z, "z.o"),
-              {}};
-  for (size_t i = 0; i + 2 < c.anchor.kernel.size(); ++i) sizes.lead.push_back(extent_of(z, lead_axis("z", i)));
+  const Stage &z = c.stages[c.find_stage("winograd_z")], &s = c.stages[c.find_stage("winograd_s")];
+  const Stage& v = c.stages[c.find_stage("winograd_v")];
+  const std::vector<int64_t>& dilations = c.anchor.dilations;
+  Sizes sizes;
+  sizes.has_rows = dilations.size() >= 2;
+  sizes.points = extent_of(z, "z.x") * extent_of(z, "z.y");
+  sizes.outputs_h = extent_of(s, "s.a");
+  sizes.tiles_h = extent_of(z, "z.p");
+  sizes.tiles_w = extent_of(z, "z.q");
+  sizes.in = extent_of(v, "v.i");
+  sizes.group_in = z.reduce[0].extent.bound;
+  sizes.out = extent_of(z, "z.o");
+  // Where there is one tile a point, nothing is transformed, whatever the dilation.
+  sizes.dilation_w = c.anchor.kernel.back() == 1 ? 1 : dilations.back();
+  // F(m, 3) has m + 2 points.
+  sizes.outputs_w = std::max<int64_t>(1, extent_of(z, "z.y") - 2);
+  if (sizes.has_rows && c.anchor.kernel[dilations.size() - 2] != 1) sizes.dilation_h = dilations[dilations.size() - 2];
+  for (size_t i = 0; i + 2 < dilations.size(); ++i) sizes.lead.push_back(extent_of(z, lead_axis("z", i)));
   return sizes;
 }
 
@@ -86,12 +103,13 @@ Tile product_tile(const Target& target, int64_t tiles_h, int64_t tiles_w, int64_
   return best;
 }
 
-StageSchedule schedule_products(const Target& target, const Sizes& sizes, int64_t block, const WinogradParameters& w) {
+// `rows` x `columns` tiles at a time.
+StageSchedule schedule_products(const Target& target, const Sizes& sizes, int64_t rows, int64_t columns, int64_t block,
+                                const WinogradParameters& w) {
   StageSchedule s;
   const int64_t vectors = w.blocks * ceil_div(block, target.lanes);
-  const Tile tile = product_tile(target, w.by_rows ? 1 : sizes.tiles_h, sizes.tiles_w, vectors);
+  const Tile tile = product_tile(target, rows, columns, vectors);
   std::vector<std::string> order{"z.n"}, inner;
-  const int64_t rows = w.by_rows ? 1 : sizes.tiles_h;
   std::string p_outer, q_outer;
   if (tile.p > 1 && tile.p < rows) {
     s.split("z.p", tile.p, Tail::balance);
@@ -100,7 +118,7 @@ StageSchedule schedule_products(const Target& target, const Sizes& sizes, int64_
   } else {
     (tile.p > 1 ? inner : order).push_back("z.p");
   }
-  if (tile.q < sizes.tiles_w) {
+  if (tile.q < columns) {
     s.split("z.q", tile.q, Tail::balance);
     q_outer = "z.q.0";
     inner.push_back("z.q.1");
@@ -123,9 +141,9 @@ StageSchedule schedule_products(const Target& target, const Sizes& sizes, int64_
     order.push_back("z.k" + std::to_string(i));
     s.skip(order.back());
   }
-  const int64_t common = std::gcd(block, sizes.in), step = sizes.in % block ? common : block;
+  const int64_t common = std::gcd(block, sizes.group_in), step = sizes.group_in % block ? common : block;
   std::string channel = "z.i";
-  if (sizes.in > step && step >= 4) {
+  if (sizes.group_in > step && step >= 4) {
     s.split(channel, step);
     order.push_back(channel + ".0");
     channel += ".1";
@@ -145,8 +163,14 @@ StageSchedule schedule_products(const Target& target, const Sizes& sizes, int64_
 
 }  // namespace
 
-bool is_winograd(const Computation& c) {
-  return c.find_stage("winograd_z") >= 0 && c.find_stage("winograd_s") >= 0 && c.anchor.kernel.size() >= 2;
+bool is_winograd(const Computation& c) { return c.find_stage("winograd_z") >= 0 && c.find_stage("winograd_s") >= 0; }
+
+bool has_winograd_template(const Computation& c, const Layouts& layouts) {
+  if (!is_winograd(c)) return false;
+  const int64_t block = channel_block(layout_of(c, output_stage(c).outputs[0], layouts));
+  const Sizes sizes = sizes_of(c);
+  const int64_t groups = sizes.in / sizes.group_in;
+  return block > 1 && (groups == 1 || (sizes.group_in % block == 0 && sizes.out / groups % block == 0));
 }
 
 WinogradParameters default_winograd(const Computation& c, const Layouts& layouts, const Target& target) {
@@ -158,8 +182,9 @@ WinogradParameters default_winograd(const Computation& c, const Layouts& layouts
   w.unroll = 4;
   int64_t taps = 1;
   for (size_t i = 0; i < sizes.lead.size(); ++i) taps *= c.anchor.kernel[i];
-  const int64_t weight_bytes = sizes.points * sizes.points * taps * sizes.in * sizes.out * 4;
-  w.by_rows = sizes.tiles_h >= 8 && weight_bytes <= target.l2_bytes * taps;
+  const int64_t weight_bytes = sizes.points * taps * sizes.group_in * sizes.out * 4;
+  const int64_t rows = sizes.has_rows ? sizes.tiles_h : ceil_div(sizes.tiles_w, strip_of(sizes));
+  w.by_rows = rows >= 8 && weight_bytes <= target.l2_bytes * taps;
   return w;
 }
 
@@ -230,15 +255,21 @@ std::string cut_tiles(const Axis& axis, int64_t outputs, int64_t dilation, std::
   return axis.name + ".1.0";
 }
 
-OutputLoops cut_output(const Computation& c, const Stage& out, const Sizes& sizes, const WinogradParameters& w,
-                       StageSchedule& y) {
+OutputLoops cut_output(const Stage& out, const Sizes& sizes, const WinogradParameters& w, StageSchedule& y) {
   OutputLoops loops;
-  const size_t rank = out.axes.size(), spatial = c.anchor.dilations.size();
+  const size_t rank = out.axes.size();
   loops.n = out.axes[0].name;
   loops.o = out.axes[1].name;
   loops.tap = out.reduce[0].name;
-  loops.row = cut_tiles(out.axes[rank - 2], sizes.outputs, c.anchor.dilations[spatial - 2], loops.rows, y);
-  loops.column = cut_tiles(out.axes[rank - 1], sizes.outputs, c.anchor.dilations[spatial - 1], loops.columns, y);
+  if (sizes.has_rows) loops.row = cut_tiles(out.axes[rank - 2], sizes.outputs_h, sizes.dilation_h, loops.rows, y);
+  loops.column = cut_tiles(out.axes[rank - 1], sizes.outputs_w, sizes.dilation_w, loops.columns, y);
+  if (!sizes.has_rows) {
+    // Strips of the only row take the place of rows.
+    std::string& tiles = loops.columns.front();
+    y.split(tiles, ceil_div(strip_of(sizes), sizes.dilation_w), Tail::peel);
+    loops.rows.push_back(tiles + ".0");
+    tiles += ".1";
+  }
   for (size_t i = 2; i + 2 < rank; ++i) {
     const std::string& name = out.axes[i].name;
     if (i == 2 && w.lead > 0 && w.lead < out.axes[i].extent.bound && out.axes[i].extent.bound % w.lead == 0) {
@@ -266,10 +297,11 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
   const Stage& out = output_stage(c);
   const int64_t block = channel_block(layout_of(c, out.outputs[0], layouts));
   StageSchedule& y = schedule[out.name];
-  const OutputLoops loops = cut_output(c, out, sizes, w, y);
+  const OutputLoops loops = cut_output(out, sizes, w, y);
   schedule_transforms(sizes, out.name, loops.columns.back(), schedule);
   StageSchedule &v = schedule["winograd_v"], &z = schedule["winograd_z"];
-  z = schedule_products(target, sizes, block, w);
+  const int64_t rows = w.by_rows ? 1 : sizes.tiles_h;
+  z = schedule_products(target, sizes, rows, w.by_rows && !sizes.has_rows ? strip_of(sizes) : sizes.tiles_w, block, w);
   std::vector<std::string> order{loops.n}, parallel;
   if (w.by_rows) {
     append(order, loops.blocks);
@@ -297,7 +329,8 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
     z.compute_at(out.name, loops.blocks.empty() ? blocks : loops.blocks.back());
   }
   append(order, loops.columns);
-  append(order, std::vector{loops.row, loops.tap, loops.column, loops.o + ".1"});
+  if (!loops.row.empty()) order.push_back(loops.row);
+  append(order, std::vector{loops.tap, loops.column, loops.o + ".1"});
   y.reorder(order).unroll(loops.tap).unroll(loops.column).vectorize(loops.o + ".1");
   for (const std::string& loop : parallel) y.parallel(loop);
   return schedule;

@@ -203,6 +203,8 @@ StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const
                                  const Target& target);
 /// A Computation made by winograd().
 bool is_winograd(const Computation& c);
+/// Whether schedule_winograd applies: channels in blocks, none of which belongs to two groups of the convolution.
+bool has_winograd_template(const Computation& c, const Layouts& layouts);
 WinogradParameters default_winograd(const Computation& c, const Layouts& layouts, const Target& target);
 /// Layouts of the transformed tensors; the output's must be channel-blocked.
 void layout_winograd(const Computation& c, const WinogradParameters& parameters, Layouts& layouts);

@@ -1,18 +1,23 @@
-// Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or 4, for convolutions that are 3 wide with stride 1 in the last
-// two spatial dimensions. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016);
-// interpolation points 0, 1, -1, 2, -2, infinity.
+// Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or 4, for convolutions that are 3 wide with stride 1 in one or
+// both of the last two spatial dimensions. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
+// (CVPR 2016); interpolation points 0, 1, -1, 2, -2, infinity.
 //
 //   u[x, y, o, i] = sum_{r,s} G[x, r] G[y, s] w[o, i, r, s]                   (constants only: the plan runs it once)
 //   t[n, i, p, q, x, j] = sum_r BT[x, r] data[n, i, row(p, r) - pad, row(q, j) - pad]
 //   v[x, y, n, i, p, q] = sum_j BT[y, j] t[n, i, p, q, x, j]
-//   z[x, y, n, o, p, q] = sum_i u[x, y, o, i] v[x, y, n, i, p, q]
+//   z[x, y, n, o, p, q] = sum_i u[x, y, o, i] v[x, y, n, group(o) + i, p, q]
 //   s[n, o, p, q, a, y] = sum_x AT[a, x] z[x, y, n, o, p, q]
 //   out[n, o, h, w] = epilogue(sum_y AT[inside(w), y] s[n, o, tile(h), tile(w), inside(h), y])
+//
+// A dimension whose kernel is 1 wide is not transformed: tiles of one point, matrices of one element. So are the rows
+// of a convolution in one dimension, which has none. group(o): the first input channel of the output's group.
 //
 // A kernel that is dilated by d sees rows of the same remainder by d as an image of its own. Tiles of the d images take
 // turns: row(p, r) = (p div d) m d + p mod d + r d, tile(h) = (h div (m d)) d + h mod d, inside(h) = h mod (m d) div d.
 //
 // Leading spatial dimensions (depth) stay as they are in every stage; their taps join the reduction of z.
+#include <algorithm>
+
 #include <altrt/error.h>
 
 #include "jit/expr/algorithms.h"
@@ -22,27 +27,58 @@ namespace altrt::jit {
 
 namespace {
 
+/// One of the two dimensions that tiles are cut in.
+struct Dimension {
+  WinogradMatrices matrices;
+  int64_t taps = 1, dilation = 1, pad = 0;
+  int64_t tiles = 1;
+  bool exists = true;  // in the data
+
+  Expr row(const Expr& tile, const Expr& tap) const {
+    return floor_div(tile, dilation) * (matrices.outputs * dilation) + floor_mod(tile, dilation) + tap * dilation - pad;
+  }
+  Expr tile(const Expr& at) const {
+    return floor_div(at, matrices.outputs * dilation) * dilation + floor_mod(at, dilation);
+  }
+  Expr inside(const Expr& at) const { return floor_div(floor_mod(at, matrices.outputs * dilation), dilation); }
+};
+
+/// `from_end`: 1 = the last dimension.
+Dimension dimension_of(const Computation& c, size_t from_end, int64_t outputs) {
+  const Anchor& a = c.anchor;
+  Dimension d;
+  d.exists = a.kernel.size() >= from_end;
+  d.taps = d.exists ? a.kernel[a.kernel.size() - from_end] : 1;
+  d.matrices = winograd_matrices(d.taps == 1 ? 1 : outputs);
+  if (!d.exists) return d;
+  d.dilation = d.taps == 1 ? 1 : a.dilations[a.dilations.size() - from_end];
+  d.pad = a.pads[a.kernel.size() - from_end];
+  const std::vector<Extent>& out = c.tensors[static_cast<size_t>(c.stages[a.stage].outputs[0])].shape;
+  const int64_t across = d.matrices.outputs * d.dilation;
+  d.tiles = (out[out.size() - from_end].bound + across - 1) / across * d.dilation;
+  return d;
+}
+
 class Winograd {
  public:
-  Winograd(const Computation& c, int64_t m) : c_(c), conv_(c.stages[c.anchor.stage]), m_(winograd_matrices(m)) {
+  Winograd(const Computation& c, int64_t m)
+      : c_(c),
+        conv_(c.stages[c.anchor.stage]),
+        outputs_per_tile_(m),
+        rows_(dimension_of(c, 2, m)),
+        columns_(dimension_of(c, 1, m)) {
     const std::vector<Extent>& data = c.tensors[c.anchor.data].shape;
     const std::vector<Extent>& out = c.tensors[conv_.outputs[0]].shape;
-    lead_ = static_cast<int>(data.size()) - 4;
+    lead_ = std::max(0, static_cast<int>(data.size()) - 4);
     batch_ = data[0];
     channels_ = data[1].bound;
     outputs_ = out[1].bound;
     for (int i = 0; i < lead_; ++i) lead_out_.push_back(out[2 + i].bound);
-    height_ = out[out.size() - 2].bound;
-    width_ = out[out.size() - 1].bound;
-    dilation_h_ = c.anchor.dilations[c.anchor.dilations.size() - 2];
-    dilation_w_ = c.anchor.dilations.back();
-    tiles_h_ = tiles(height_, dilation_h_);
-    tiles_w_ = tiles(width_, dilation_w_);
   }
 
   Computation make() {
     Computation result = c_;
-    result.algorithm = m_.outputs == 2 ? "winograd2" : "winograd4";
+    result.algorithm = outputs_per_tile_ == 2 ? "winograd2" : "winograd4";
     result.stages.erase(result.stages.begin() + c_.anchor.stage);
     std::vector<Stage> stages;
     const int u = transform_weights(result, stages);
@@ -57,19 +93,7 @@ class Winograd {
   }
 
  private:
-  int64_t tiles(int64_t extent, int64_t dilation) const {
-    const int64_t across = m_.outputs * dilation;
-    return (extent + across - 1) / across * dilation;
-  }
-  Expr row(const Expr& tile, const Expr& tap, int64_t dilation) const {
-    return floor_div(tile, dilation) * (m_.outputs * dilation) + floor_mod(tile, dilation) + tap * dilation;
-  }
-  Expr tile(const Expr& at, int64_t dilation) const {
-    return floor_div(at, m_.outputs * dilation) * dilation + floor_mod(at, dilation);
-  }
-  Expr inside(const Expr& at, int64_t dilation) const {
-    return floor_div(floor_mod(at, m_.outputs * dilation), dilation);
-  }
+  int64_t inputs_per_group() const { return channels_ / std::max<int64_t>(1, c_.anchor.groups); }
 
   Expr entry(const WinogradMatrices::Values& matrix, int64_t columns, const Expr& row, const Expr& column) const {
     return table(matrix, DataType::f32, row * columns + column);
@@ -115,57 +139,60 @@ class Winograd {
 
   int transform_weights(Computation& c, std::vector<Stage>& stages) const {
     const std::vector<Extent>& w = c_.tensors[c_.anchor.weights].shape;
-    std::vector<Extent> shape{m_.points, m_.points, outputs_, channels_};
-    std::vector<Axis> axes{{"u.x", m_.points}, {"u.y", m_.points}, {"u.o", outputs_}, {"u.i", channels_}};
+    const int64_t x = rows_.matrices.points, y = columns_.matrices.points, inputs = inputs_per_group();
+    std::vector<Extent> shape{x, y, outputs_, inputs};
+    std::vector<Axis> axes{{"u.x", x}, {"u.y", y}, {"u.o", outputs_}, {"u.i", inputs}};
     Exprs index{variable("u.o"), variable("u.i")};
     for (int i = 0; i < lead_; ++i) {
       shape.push_back(w[2 + i]);
       axes.push_back({"u.k" + std::to_string(i), w[2 + i]});
       index.push_back(variable("u.k" + std::to_string(i)));
     }
-    index.push_back(variable("u.r"));
+    if (rows_.exists) index.push_back(variable("u.r"));
     index.push_back(variable("u.s"));
     const int u = add(c, "winograd_u", shape);
-    const Expr factor =
-        entry(m_.g, 3, variable("u.x"), variable("u.r")) * entry(m_.g, 3, variable("u.y"), variable("u.s"));
-    stages.push_back(
-        sum("winograd_u", axes, {{"u.r", 3}, {"u.s", 3}}, u, factor, access(c_.anchor.weights, DataType::f32, index)));
+    const Expr factor = entry(rows_.matrices.g, rows_.taps, variable("u.x"), variable("u.r")) *
+                        entry(columns_.matrices.g, columns_.taps, variable("u.y"), variable("u.s"));
+    stages.push_back(sum("winograd_u", axes, {{"u.r", rows_.taps}, {"u.s", columns_.taps}}, u, factor,
+                         access(c_.anchor.weights, DataType::f32, index)));
     return u;
   }
 
   int transform_data(Computation& c, std::vector<Stage>& stages) const {
     const std::vector<Extent>& data = c_.tensors[c_.anchor.data].shape;
-    const size_t rank = data.size(), spatial = rank - 2;
+    const size_t rank = data.size();
+    const int64_t points_x = rows_.matrices.points, points_y = columns_.matrices.points;
     const std::vector<Axis> lead = lead_axes("t.", lead_in());
     std::vector<Axis> axes{{"t.n", batch_}, {"t.i", channels_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
-    axes.insert(axes.end(), {{"t.p", tiles_h_}, {"t.q", tiles_w_}, {"t.x", m_.points}, {"t.j", m_.points}});
+    axes.insert(axes.end(), {{"t.p", rows_.tiles}, {"t.q", columns_.tiles}, {"t.x", points_x}, {"t.j", points_y}});
     std::vector<Extent> t_shape;
     for (const Axis& axis : axes) t_shape.push_back(axis.extent);
     const int t = add(c, "winograd_t", t_shape);
-    const Expr h = row(variable("t.p"), variable("t.r"), dilation_h_) - c_.anchor.pads[spatial - 2];
-    const Expr w = row(variable("t.q"), variable("t.j"), dilation_w_) - c_.anchor.pads[spatial - 1];
+    const Expr h = rows_.row(variable("t.p"), variable("t.r")), w = columns_.row(variable("t.q"), variable("t.j"));
     Exprs index{variable("t.n"), variable("t.i")};
     for (const Axis& axis : lead) index.push_back(variable(axis.name));
-    index.push_back(h);
+    if (rows_.exists) index.push_back(h);
     index.push_back(w);
-    const Expr inside = logical_and(in_range(h, 0, data[rank - 2].bound), in_range(w, 0, data[rank - 1].bound));
+    Expr inside = in_range(w, 0, data[rank - 1].bound);
+    if (rows_.exists) inside = logical_and(in_range(h, 0, data[rank - 2].bound), inside);
     const Expr element = select(inside, access(c_.anchor.data, DataType::f32, index), constant_float(DataType::f32, 0));
-    stages.push_back(sum("winograd_t", axes, {{"t.r", m_.points}}, t,
-                         entry(m_.bt, m_.points, variable("t.x"), variable("t.r")), element));
+    stages.push_back(sum("winograd_t", axes, {{"t.r", points_x}}, t,
+                         entry(rows_.matrices.bt, points_x, variable("t.x"), variable("t.r")), element));
 
     const std::vector<Axis> v_lead = lead_axes("v.", lead_in());
-    std::vector<Axis> v_axes{{"v.x", m_.points}, {"v.y", m_.points}, {"v.n", batch_}, {"v.i", channels_}};
+    std::vector<Axis> v_axes{{"v.x", points_x}, {"v.y", points_y}, {"v.n", batch_}, {"v.i", channels_}};
     v_axes.insert(v_axes.end(), v_lead.begin(), v_lead.end());
-    v_axes.insert(v_axes.end(), {{"v.p", tiles_h_}, {"v.q", tiles_w_}});
+    v_axes.insert(v_axes.end(), {{"v.p", rows_.tiles}, {"v.q", columns_.tiles}});
     std::vector<Extent> v_shape;
     for (const Axis& axis : v_axes) v_shape.push_back(axis.extent.bound);
     const int v = add(c, "winograd_v", v_shape);
     Exprs from{variable("v.n"), variable("v.i")};
     for (const Axis& axis : v_lead) from.push_back(variable(axis.name));
     from.insert(from.end(), {variable("v.p"), variable("v.q"), variable("v.x"), variable("v.j")});
-    stages.push_back(sum("winograd_v", v_axes, {{"v.j", m_.points}}, v,
-                         entry(m_.bt, m_.points, variable("v.y"), variable("v.j")), access(t, DataType::f32, from)));
+    stages.push_back(sum("winograd_v", v_axes, {{"v.j", points_y}}, v,
+                         entry(columns_.matrices.bt, points_y, variable("v.y"), variable("v.j")),
+                         access(t, DataType::f32, from)));
     return v;
   }
 
@@ -173,15 +200,19 @@ class Winograd {
     const std::vector<Extent>& data = c_.tensors[c_.anchor.data].shape;
     const std::vector<Extent>& w = c_.tensors[c_.anchor.weights].shape;
     const std::vector<Axis> lead = lead_axes("z.", lead_out_);
-    std::vector<Axis> axes{{"z.x", m_.points}, {"z.y", m_.points}, {"z.n", batch_}, {"z.o", outputs_}};
+    std::vector<Axis> axes{
+        {"z.x", rows_.matrices.points}, {"z.y", columns_.matrices.points}, {"z.n", batch_}, {"z.o", outputs_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
-    axes.insert(axes.end(), {{"z.p", tiles_h_}, {"z.q", tiles_w_}});
+    axes.insert(axes.end(), {{"z.p", rows_.tiles}, {"z.q", columns_.tiles}});
     std::vector<Extent> shape;
     for (const Axis& axis : axes) shape.push_back(axis.extent.bound);
     const int z = add(c, "winograd_z", shape);
-    std::vector<Axis> reduce{{"z.i", channels_}};
+    const int64_t inputs = inputs_per_group(), groups = channels_ / inputs;
+    std::vector<Axis> reduce{{"z.i", inputs}};
+    Expr channel = variable("z.i");
+    if (groups > 1) channel = floor_div(variable("z.o"), outputs_ / groups) * inputs + channel;
     Exprs weights{variable("z.x"), variable("z.y"), variable("z.o"), variable("z.i")};
-    Exprs from{variable("z.x"), variable("z.y"), variable("z.n"), variable("z.i")};
+    Exprs from{variable("z.x"), variable("z.y"), variable("z.n"), channel};
     Expr inside = boolean(true);
     for (int i = 0; i < lead_; ++i) {
       const std::string tap = "z.k" + std::to_string(i);
@@ -203,37 +234,41 @@ class Winograd {
     const std::vector<Axis> lead = lead_axes("s.", lead_out_);
     std::vector<Axis> axes{{"s.n", batch_}, {"s.o", outputs_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
-    axes.insert(axes.end(), {{"s.p", tiles_h_}, {"s.q", tiles_w_}, {"s.a", m_.outputs}, {"s.y", m_.points}});
+    axes.insert(axes.end(), {{"s.p", rows_.tiles},
+                             {"s.q", columns_.tiles},
+                             {"s.a", rows_.matrices.outputs},
+                             {"s.y", columns_.matrices.points}});
     std::vector<Extent> shape;
     for (const Axis& axis : axes) shape.push_back(axis.extent.bound);
     const int s = add(c, "winograd_s", shape);
     Exprs from{variable("s.x"), variable("s.y"), variable("s.n"), variable("s.o")};
     for (const Axis& axis : lead) from.push_back(variable(axis.name));
     from.insert(from.end(), {variable("s.p"), variable("s.q")});
-    stages.push_back(sum("winograd_s", axes, {{"s.x", m_.points}}, s,
-                         entry(m_.at, m_.points, variable("s.a"), variable("s.x")), access(z, DataType::f32, from)));
+    const int64_t points_x = rows_.matrices.points, points_y = columns_.matrices.points;
+    stages.push_back(sum("winograd_s", axes, {{"s.x", points_x}}, s,
+                         entry(rows_.matrices.at, points_x, variable("s.a"), variable("s.x")),
+                         access(z, DataType::f32, from)));
 
     // The convolution's own stage keeps its name, axes, store and epilogue; only where its state comes from changes.
     Stage out = conv_;
-    const size_t rank = out.axes.size();
-    const Expr h = variable(out.axes[rank - 2].name), w = variable(out.axes[rank - 1].name);
+    const size_t rank = out.axes.size(), outer = rows_.exists ? rank - 2 : rank - 1;
+    const Expr h = rows_.exists ? variable(out.axes[rank - 2].name) : Expr(0), w = variable(out.axes[rank - 1].name);
     Exprs index;
-    for (size_t i = 0; i + 2 < rank; ++i) index.push_back(variable(out.axes[i].name));
-    index.insert(index.end(),
-                 {tile(h, dilation_h_), tile(w, dilation_w_), inside(h, dilation_h_), variable("winograd.y")});
-    out.reduce = {{"winograd.y", m_.points}};
-    out.state[0].update = fma(entry(m_.at, m_.points, inside(w, dilation_w_), variable("winograd.y")),
+    for (size_t i = 0; i < outer; ++i) index.push_back(variable(out.axes[i].name));
+    index.insert(index.end(), {rows_.tile(h), columns_.tile(w), rows_.inside(h), variable("winograd.y")});
+    out.reduce = {{"winograd.y", points_y}};
+    out.state[0].update = fma(entry(columns_.matrices.at, points_y, columns_.inside(w), variable("winograd.y")),
                               access(s, DataType::f32, index), state(0, DataType::f32));
     stages.push_back(std::move(out));
   }
 
   const Computation& c_;
   const Stage& conv_;
-  WinogradMatrices m_;
+  const int64_t outputs_per_tile_;
+  const Dimension rows_, columns_;
   int lead_ = 0;
   Extent batch_;
-  int64_t channels_ = 0, outputs_ = 0, height_ = 0, width_ = 0, tiles_h_ = 0, tiles_w_ = 0, dilation_h_ = 1,
-          dilation_w_ = 1;
+  int64_t channels_ = 0, outputs_ = 0;
   std::vector<int64_t> lead_out_;
 };
 
@@ -241,14 +276,17 @@ class Winograd {
 
 bool winograd_fits(const Computation& c) {
   const Anchor& a = c.anchor;
-  if (a.kind != AnchorKind::conv || a.stage < 0 || a.groups != 1 || a.kernel.size() < 2) return false;
+  if (a.kind != AnchorKind::conv || a.stage < 0 || a.kernel.empty()) return false;
   const Stage& stage = c.stages[a.stage];
+  const std::vector<Extent>& data = c.tensors[a.data].shape;
   if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return false;
-  if (stage.axes.size() != c.tensors[a.data].shape.size()) return false;
-  for (size_t i = a.kernel.size() - 2; i < a.kernel.size(); ++i) {
-    if (a.kernel[i] != 3 || a.strides[i] != 1) return false;
+  if (stage.axes.size() != data.size() || (a.groups > 1 && a.groups == data[1].bound)) return false;
+  bool any = false;
+  for (size_t i = a.kernel.size() - std::min<size_t>(2, a.kernel.size()); i < a.kernel.size(); ++i) {
+    if ((a.kernel[i] != 3 && a.kernel[i] != 1) || a.strides[i] != 1) return false;
+    any |= a.kernel[i] == 3;
   }
-  return true;
+  return any;
 }
 
 Computation winograd(const Computation& c, int outputs_per_tile) {

@@ -19,6 +19,7 @@ WinogradMatrices::Values values(std::vector<double> v) {
 }  // namespace
 
 WinogradMatrices winograd_matrices(int64_t m) {
+  if (m == 1) return {1, 1, values({1}), values({1}), values({1})};
   if (m == 2) {
     return {2, 4, values({1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1}),
             values({1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1}), values({1, 1, 1, 0, 0, 1, -1, -1})};
@@ -32,50 +33,72 @@ WinogradMatrices winograd_matrices(int64_t m) {
 
 namespace {
 
-constexpr int64_t kTaps = 3, kMost = 6;  // points of the largest tile
+constexpr int64_t kMost = 6;  // points of the largest tile
 
 struct Tile {
   float at[kMost][kMost] = {};
 };
 
-/// left * tile * left^T in fp32, `rows` x `columns` of `left`, whose columns are the tile's rows.
-Tile transform(const WinogradMatrices::Values& left, int64_t rows, int64_t columns, const Tile& tile) {
-  const auto entry = [&](int64_t r, int64_t c) {
-    return static_cast<float>((*left)[static_cast<size_t>(r * columns + c)]);
-  };
+/// By dimension of a tile: rows, columns.
+struct Transforms {
+  WinogradMatrices rows, columns;
+  int64_t row_taps = 1, column_taps = 1;
+};
+
+Transforms transforms_of(const Computation& c, int64_t outputs) {
+  const std::vector<int64_t>& kernel = c.anchor.kernel;
+  Transforms t;
+  if (kernel.size() >= 2) t.row_taps = kernel[kernel.size() - 2];
+  t.column_taps = kernel.back();
+  t.rows = winograd_matrices(t.row_taps == 1 ? 1 : outputs);
+  t.columns = winograd_matrices(t.column_taps == 1 ? 1 : outputs);
+  return t;
+}
+
+/// One of a Transforms' pair of matrices, `rows` x `columns`.
+struct Matrix {
+  const std::vector<double>& values;
+  int64_t rows, columns;
+  float at(int64_t r, int64_t c) const { return static_cast<float>(values[static_cast<size_t>(r * columns + c)]); }
+};
+
+/// left * tile * right^T in fp32.
+Tile transform(const Matrix& left, const Matrix& right, const Tile& tile) {
   Tile half, result;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t k = 0; k < columns; ++k)
-      for (int64_t c = 0; c < columns; ++c) half.at[r][c] += entry(r, k) * tile.at[k][c];
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < rows; ++c)
-      for (int64_t k = 0; k < columns; ++k) result.at[r][c] += entry(c, k) * half.at[r][k];
+  for (int64_t r = 0; r < left.rows; ++r)
+    for (int64_t k = 0; k < left.columns; ++k)
+      for (int64_t c = 0; c < right.columns; ++c) half.at[r][c] += left.at(r, k) * tile.at[k][c];
+  for (int64_t r = 0; r < left.rows; ++r)
+    for (int64_t c = 0; c < right.rows; ++c)
+      for (int64_t k = 0; k < right.columns; ++k) result.at[r][c] += right.at(c, k) * half.at[r][k];
   return result;
 }
 
 /// Squares of the error and of the exact outputs of one output channel, whose kernels lie one behind the other.
-std::pair<double, double> squares(const WinogradMatrices& m, const float* weights, const std::vector<Tile>& data,
+std::pair<double, double> squares(const Transforms& m, const float* weights, const std::vector<Tile>& data,
                                   const std::vector<Tile>& transformed) {
   Tile sum;
   double exact[kMost][kMost] = {};
   for (size_t i = 0; i < data.size(); ++i) {
     Tile kernel;
-    for (int64_t r = 0; r < kTaps; ++r)
-      for (int64_t s = 0; s < kTaps; ++s)
-        kernel.at[r][s] = weights[static_cast<int64_t>(i) * kTaps * kTaps + r * kTaps + s];
-    const Tile u = transform(m.g, m.points, kTaps, kernel);
-    for (int64_t x = 0; x < m.points; ++x)
-      for (int64_t y = 0; y < m.points; ++y) sum.at[x][y] += u.at[x][y] * transformed[i].at[x][y];
-    for (int64_t a = 0; a < m.outputs; ++a)
-      for (int64_t b = 0; b < m.outputs; ++b)
-        for (int64_t r = 0; r < kTaps; ++r)
-          for (int64_t s = 0; s < kTaps; ++s)
+    for (int64_t r = 0; r < m.row_taps; ++r)
+      for (int64_t s = 0; s < m.column_taps; ++s)
+        kernel.at[r][s] = weights[(static_cast<int64_t>(i) * m.row_taps + r) * m.column_taps + s];
+    const Tile u =
+        transform({*m.rows.g, m.rows.points, m.row_taps}, {*m.columns.g, m.columns.points, m.column_taps}, kernel);
+    for (int64_t x = 0; x < m.rows.points; ++x)
+      for (int64_t y = 0; y < m.columns.points; ++y) sum.at[x][y] += u.at[x][y] * transformed[i].at[x][y];
+    for (int64_t a = 0; a < m.rows.outputs; ++a)
+      for (int64_t b = 0; b < m.columns.outputs; ++b)
+        for (int64_t r = 0; r < m.row_taps; ++r)
+          for (int64_t s = 0; s < m.column_taps; ++s)
             exact[a][b] += static_cast<double>(kernel.at[r][s]) * static_cast<double>(data[i].at[a + r][b + s]);
   }
-  const Tile found = transform(m.at, m.outputs, m.points, sum);
+  const Tile found =
+      transform({*m.rows.at, m.rows.outputs, m.rows.points}, {*m.columns.at, m.columns.outputs, m.columns.points}, sum);
   double error = 0, whole = 0;
-  for (int64_t a = 0; a < m.outputs; ++a) {
-    for (int64_t b = 0; b < m.outputs; ++b) {
+  for (int64_t a = 0; a < m.rows.outputs; ++a) {
+    for (int64_t b = 0; b < m.columns.outputs; ++b) {
       const double difference = static_cast<double>(found.at[a][b]) - exact[a][b];
       error += difference * difference;
       whole += exact[a][b] * exact[a][b];
@@ -88,10 +111,11 @@ std::pair<double, double> squares(const WinogradMatrices& m, const float* weight
 
 double winograd_error(const Computation& c, int outputs_per_tile, const float* weights) {
   constexpr int64_t kChannels = 16, kTiles = 2;
-  const WinogradMatrices m = winograd_matrices(outputs_per_tile);
+  const Transforms m = transforms_of(c, outputs_per_tile);
   const std::vector<Extent>& shape = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
+  const size_t cut = std::min<size_t>(2, c.anchor.kernel.size());
   int64_t kernels = 1;  // of one output channel: input channels and taps of the dimensions before the last two
-  for (size_t d = 1; d + 2 < shape.size(); ++d) kernels *= shape[d].bound;
+  for (size_t d = 1; d + cut < shape.size(); ++d) kernels *= shape[d].bound;
   std::mt19937_64 random(1);
   std::normal_distribution<float> normal;
   std::vector<std::vector<Tile>> data(kTiles), transformed(kTiles);
@@ -101,13 +125,14 @@ double winograd_error(const Computation& c, int outputs_per_tile, const float* w
       for (auto& row : tile.at)
         for (float& value : row) value = normal(random);
       data[t].push_back(tile);
-      transformed[t].push_back(transform(m.bt, m.points, m.points, tile));
+      transformed[t].push_back(transform({*m.rows.bt, m.rows.points, m.rows.points},
+                                         {*m.columns.bt, m.columns.points, m.columns.points}, tile));
     }
   }
   double worst = 0;
   const int64_t channels = shape[0].bound, sampled = std::min(channels, kChannels);
   for (int64_t k = 0; k < sampled; ++k) {
-    const float* own = weights + k * channels / sampled * kernels * kTaps * kTaps;
+    const float* own = weights + k * channels / sampled * kernels * m.row_taps * m.column_taps;
     double error = 0, whole = 0;
     for (size_t t = 0; t < kTiles; ++t) {
       const auto [e, w] = squares(m, own, data[t], transformed[t]);

@@ -68,7 +68,7 @@ std::vector<Storage> StageEmitter::allocate_region(int producer, const Region& r
   std::vector<Storage> storages;
   const Stage& stage = group_.stage(producer);
   for (int output : stage.outputs) {
-    const Layout& layout = group_.layouts[static_cast<size_t>(output)];
+    const Layout layout = region_layout(group_.layouts[static_cast<size_t>(output)], region.extent);
     check_layout(group_.tensor(output), layout, region.extent);
     const LayoutPadding padding = analyze_padding(layout, region.extent.size());
     std::vector<int64_t> shape;
@@ -130,7 +130,8 @@ Stmts StageEmitter::produce(int producer, const Region& region, const Place& pla
                             bool partial) {
   const Stage& stage = group_.stage(producer);
   const auto number = static_cast<size_t>(producer);
-  const Layout layout = partial ? Layout() : group_.layouts[static_cast<size_t>(stage.outputs[0])];
+  const Layout layout =
+      partial ? Layout() : region_layout(group_.layouts[static_cast<size_t>(stage.outputs[0])], region.extent);
   const StageSchedule schedule =
       group_.copies[number] ? copy_schedule(producer, region, place) : group_.schedules[number];
   StageLoops loops = build_loops(group_.computation, stage, layout, region, true, schedule);

@@ -214,4 +214,23 @@ Region infer_region(const Computation& c, int stage, const std::vector<std::pair
   return inference.region(has_border, keeps_tiles);
 }
 
+Layout region_layout(const Layout& layout, const std::vector<Extent>& extent) {
+  Layout result;
+  for (size_t i = 0; i < layout.steps.size(); ++i) {
+    LayoutStep step = layout.steps[i];
+    const LayoutStep* next = i + 1 < layout.steps.size() ? &layout.steps[i + 1] : nullptr;
+    const bool fills_blocks = step.kind == LayoutKind::pad && !step.fill && step.lo == 0 && next &&
+                              next->kind == LayoutKind::split && next->dim == step.dim && next->factors.size() == 2 &&
+                              next->factors[0] == 0;
+    if (fills_blocks) {
+      const int64_t now = physical_shape(result, extent)[static_cast<size_t>(step.dim)].bound;
+      const int64_t block = next->factors[1];
+      step.hi = (now + block - 1) / block * block - now;
+      if (step.hi == 0) continue;
+    }
+    result.steps.push_back(step);
+  }
+  return result;
+}
+
 }  // namespace altrt::jit

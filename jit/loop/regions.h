@@ -56,4 +56,7 @@ AxisView view_of_region(const Stage& stage, const Region& region);
 Region infer_region(const Computation& c, int stage, const std::vector<std::pair<int, AxisView>>& readers,
                     const std::vector<bool>& has_border, bool keeps_tiles, Analyzer& analyzer);
 
+/// The layout for a part of its tensor: undefined padding that makes whole blocks is as long as the part needs it.
+Layout region_layout(const Layout& layout, const std::vector<Extent>& extent);
+
 }  // namespace altrt::jit

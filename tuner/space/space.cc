@@ -75,10 +75,7 @@ bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, 
     const jit::Computation changed = jit::apply_algorithm(c, algorithm);
     return jit::has_strassen_template(changed, initial.layouts) && jit::strassen_may_pay(changed);
   }
-  const bool blocked =
-      c.anchor.stage >= 0 && jit::channel_block(jit::layout_of(
-                                 c, c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0], initial.layouts)) > 1;
-  return blocked && jit::is_winograd(jit::apply_algorithm(c, algorithm));
+  return c.anchor.stage >= 0 && jit::has_winograd_template(jit::apply_algorithm(c, algorithm), initial.layouts);
 }
 
 enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd, strassen, pixels };
