@@ -24,7 +24,7 @@ double product(const std::vector<Extent>& extents, size_t first, size_t last) {
   return all;
 }
 
-// For every output channel, of the direct form with `outputs` a tile in each dimension that is 3 wide.
+// With `outputs` a tile in each dimension whose kernel is wider than one.
 double winograd_cost(const Computation& c, double outputs) {
   const std::vector<Extent>& data = c.tensors[static_cast<size_t>(c.anchor.data)].shape;
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
@@ -37,7 +37,7 @@ double winograd_cost(const Computation& c, double outputs) {
     const double dilation = is_cut ? static_cast<double>(c.anchor.dilations[d - 2]) : 1;
     const double across = (is_cut ? outputs : 1) * dilation;
     tiles *= std::ceil(static_cast<double>(out[d].bound) / across) * dilation;
-    points *= is_cut ? outputs + 2 : 1;
+    points *= is_cut ? outputs + static_cast<double>(c.anchor.kernel[d - 2]) - 1 : 1;
   }
   const double batch = static_cast<double>(out[0].bound), group_in = static_cast<double>(weights[1].bound),
                in = static_cast<double>(data[1].bound), filters = static_cast<double>(weights[0].bound),
@@ -51,7 +51,7 @@ double winograd_cost(const Computation& c, double outputs) {
 }  // namespace
 
 std::string predicted_algorithm(const Computation& c, const GroupDecision& decision, const Target& target) {
-  if (target.is_gpu() || decision.provider != "own" || decision.algorithm != "direct" || !winograd_fits(c))
+  if (target.is_gpu() || decision.provider != "own" || decision.algorithm != "direct" || winograd_sizes(c).empty())
     return decision.algorithm;
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const int output = c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
@@ -63,7 +63,8 @@ std::string predicted_algorithm(const Computation& c, const GroupDecision& decis
   double best =
       (elements * product(out, 2, out.size()) * static_cast<double>(out[0].bound) + elements * kWeight) / kGain;
   std::string name = decision.algorithm;
-  for (const auto& [algorithm, outputs] : {std::pair{"winograd2", 2}, std::pair{"winograd4", 4}}) {
+  for (const int outputs : winograd_sizes(c)) {
+    const std::string algorithm = winograd_name(outputs);
     if (!has_winograd_template(apply_algorithm(c, algorithm), decision.layouts)) continue;
     const double cost = winograd_cost(c, outputs);
     if (cost >= best) continue;

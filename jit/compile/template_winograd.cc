@@ -55,8 +55,7 @@ Sizes sizes_of(const Computation& c) {
   sizes.out = extent_of(z, "z.o");
   // Where there is one tile a point, nothing is transformed, whatever the dilation.
   sizes.dilation_w = c.anchor.kernel.back() == 1 ? 1 : dilations.back();
-  // F(m, 3) has m + 2 points.
-  sizes.outputs_w = std::max<int64_t>(1, extent_of(z, "z.y") - 2);
+  sizes.outputs_w = extent_of(z, "z.y") - c.anchor.kernel.back() + 1;  // F(m, r) has m + r - 1 points
   if (sizes.has_rows && c.anchor.kernel[dilations.size() - 2] != 1) sizes.dilation_h = dilations[dilations.size() - 2];
   for (size_t i = 0; i + 2 < dilations.size(); ++i) sizes.lead.push_back(extent_of(z, lead_axis("z", i)));
   return sizes;

@@ -13,6 +13,8 @@ int gemm_parts(const std::string& algorithm) {
   return algorithm.size() == 4 ? 1 : std::stoi(algorithm.substr(4));
 }
 
+std::string winograd_name(int outputs_per_tile) { return "winograd" + std::to_string(outputs_per_tile); }
+
 int winograd_outputs(const std::string& algorithm) {
   if (algorithm == "winograd2") return 2;
   return algorithm == "winograd4" ? 4 : 0;
@@ -32,7 +34,7 @@ using namespace jit;
 
 std::vector<std::string> algorithms(const Computation& c) {
   std::vector<std::string> names{"direct"};
-  if (winograd_fits(c)) names.insert(names.end(), {"winograd2", "winograd4"});
+  for (const int outputs : winograd_sizes(c)) names.push_back(winograd_name(outputs));
   if (strassen_fits(c)) names.push_back("strassen");
   if (phases_fit(c)) names.push_back("phases");
   if (gemm_fits(c)) names.insert(names.end(), {"gemm", "gemm2", "gemm4", "gemm8", "gemm16", "gemm32"});

@@ -14,9 +14,11 @@ std::string default_algorithm(const Computation& c);
 /// Whether the algorithm adds up the very products that the operator defines ("direct", "phases", "gemm").
 bool is_direct(const std::string& algorithm);
 // One pair of functions per family, each family in a file of its own.
-bool winograd_fits(const Computation& c);
-Computation winograd(const Computation& c, int outputs_per_tile);  // F(m x m, 3 x 3), m = 2 or 4
-/// m of a "winograd" algorithm; 0 of any other.
+/// The outputs a tile, in each dimension, that winograd() knows for this convolution; none where it does not fit.
+std::vector<int> winograd_sizes(const Computation& c);
+Computation winograd(const Computation& c, int outputs_per_tile);
+/// "winograd2", "winograd4", and back; 0 of any other algorithm.
+std::string winograd_name(int outputs_per_tile);
 int winograd_outputs(const std::string& algorithm);
 /// Relative L2 error against fp64 of the worst of some output channels with these weights (as the anchor's tensor,
 /// dense) on normally distributed data. A pure function; infinite where a sum is no number.

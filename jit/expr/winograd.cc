@@ -1,6 +1,6 @@
-// Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or 4, for convolutions that are 3 wide with stride 1 in one or
-// both of the last two spatial dimensions. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
-// (CVPR 2016); interpolation points 0, 1, -1, 2, -2, infinity.
+// Winograd's minimal filtering F(m x m, r x r), m = 2 or 4 for 3-wide kernels, m = 2 for 5-wide ones, for convolutions
+// with stride 1 in the last two spatial dimensions. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural
+// Networks" (CVPR 2016); interpolation points 0, 1, -1, 2, -2, infinity.
 //
 //   u[x, y, o, i] = sum_{r,s} G[x, r] G[y, s] w[o, i, r, s]                   (constants only: the plan runs it once)
 //   t[n, i, p, q, x, j] = sum_r BT[x, r] data[n, i, row(p, r) - pad, row(q, j) - pad]
@@ -49,7 +49,7 @@ Dimension dimension_of(const Computation& c, size_t from_end, int64_t outputs) {
   Dimension d;
   d.exists = a.kernel.size() >= from_end;
   d.taps = d.exists ? a.kernel[a.kernel.size() - from_end] : 1;
-  d.matrices = winograd_matrices(d.taps == 1 ? 1 : outputs);
+  d.matrices = winograd_matrices(outputs, d.taps);
   if (!d.exists) return d;
   d.dilation = d.taps == 1 ? 1 : a.dilations[a.dilations.size() - from_end];
   d.pad = a.pads[a.kernel.size() - from_end];
@@ -78,7 +78,7 @@ class Winograd {
 
   Computation make() {
     Computation result = c_;
-    result.algorithm = outputs_per_tile_ == 2 ? "winograd2" : "winograd4";
+    result.algorithm = winograd_name(static_cast<int>(outputs_per_tile_));
     result.stages.erase(result.stages.begin() + c_.anchor.stage);
     std::vector<Stage> stages;
     const int u = transform_weights(result, stages);
@@ -274,24 +274,27 @@ class Winograd {
 
 }  // namespace
 
-bool winograd_fits(const Computation& c) {
+std::vector<int> winograd_sizes(const Computation& c) {
   const Anchor& a = c.anchor;
-  if (a.kind != AnchorKind::conv || a.stage < 0 || a.kernel.empty()) return false;
+  if (a.kind != AnchorKind::conv || a.stage < 0 || a.kernel.empty()) return {};
   const Stage& stage = c.stages[a.stage];
   const std::vector<Extent>& data = c.tensors[a.data].shape;
-  if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return false;
-  if (stage.axes.size() != data.size() || (a.groups > 1 && a.groups == data[1].bound)) return false;
-  bool any = false;
+  if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return {};
+  if (stage.axes.size() != data.size() || (a.groups > 1 && a.groups == data[1].bound)) return {};
+  int64_t widest = 1;
   for (size_t i = a.kernel.size() - std::min<size_t>(2, a.kernel.size()); i < a.kernel.size(); ++i) {
-    if ((a.kernel[i] != 3 && a.kernel[i] != 1) || a.strides[i] != 1) return false;
-    any |= a.kernel[i] == 3;
+    if ((a.kernel[i] != 1 && a.kernel[i] != 3 && a.kernel[i] != 5) || a.strides[i] != 1) return {};
+    widest = std::max(widest, a.kernel[i]);
   }
-  return any;
+  if (widest == 1) return {};
+  return widest == 3 ? std::vector<int>{2, 4} : std::vector<int>{2};
 }
 
 Computation winograd(const Computation& c, int outputs_per_tile) {
-  if (!winograd_fits(c) || (outputs_per_tile != 2 && outputs_per_tile != 4)) {
-    throw Error(ErrorCode::invalid_argument, "group '" + c.name + "': Winograd needs a 3-wide stride-1 convolution");
+  const std::vector<int> sizes = winograd_sizes(c);
+  if (std::find(sizes.begin(), sizes.end(), outputs_per_tile) == sizes.end()) {
+    throw Error(ErrorCode::invalid_argument, "group '" + c.name + "': no Winograd convolution with " +
+                                                 std::to_string(outputs_per_tile) + " outputs a tile");
   }
   return Winograd(c, outputs_per_tile).make();
 }

@@ -12,27 +12,6 @@ namespace altrt::jit {
 
 namespace {
 
-WinogradMatrices::Values values(std::vector<double> v) {
-  return std::make_shared<const std::vector<double>>(std::move(v));
-}
-
-}  // namespace
-
-WinogradMatrices winograd_matrices(int64_t m) {
-  if (m == 1) return {1, 1, values({1}), values({1}), values({1})};
-  if (m == 2) {
-    return {2, 4, values({1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1}),
-            values({1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1}), values({1, 1, 1, 0, 0, 1, -1, -1})};
-  }
-  return {4, 6, values({4, 0,  -5, 0, 1, 0, 0, -4, -4, 1,  1, 0, 0, 4, -4, -1, 1, 0,
-                        0, -2, -1, 2, 1, 0, 0, 2,  -1, -2, 1, 0, 0, 4, 0,  -5, 0, 1}),
-          values({1. / 4, 0, 0, -1. / 6, -1. / 6, -1. / 6, -1. / 6, 1. / 6, -1. / 6, 1. / 24, 1. / 12, 1. / 6, 1. / 24,
-                  -1. / 12, 1. / 6, 0, 0, 1}),
-          values({1, 1, 1, 1, 1, 0, 0, 1, -1, 2, -2, 0, 0, 1, 1, 4, 4, 0, 0, 1, -1, 8, -8, 1})};
-}
-
-namespace {
-
 constexpr int64_t kMost = 6;  // points of the largest tile
 
 struct Tile {
@@ -50,8 +29,8 @@ Transforms transforms_of(const Computation& c, int64_t outputs) {
   Transforms t;
   if (kernel.size() >= 2) t.row_taps = kernel[kernel.size() - 2];
   t.column_taps = kernel.back();
-  t.rows = winograd_matrices(t.row_taps == 1 ? 1 : outputs);
-  t.columns = winograd_matrices(t.column_taps == 1 ? 1 : outputs);
+  t.rows = winograd_matrices(outputs, t.row_taps);
+  t.columns = winograd_matrices(outputs, t.column_taps);
   return t;
 }
 

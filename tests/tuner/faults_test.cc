@@ -90,8 +90,8 @@ class Subject {
   Subject(const Model& model, size_t task)
       : groups_(model, target_),
         task_(groups_.tasks.at(task)),
-        bench_(std::make_shared<const Data>(exact_data(computation(), jit::winograd_fits(computation()), 3)), team_,
-               std::make_unique<FaultyMachine>(make_machine(team_, target_), &emitter_)),
+        bench_(std::make_shared<const Data>(exact_data(computation(), !jit::winograd_sizes(computation()).empty(), 3)),
+               team_, std::make_unique<FaultyMachine>(make_machine(team_, target_), &emitter_)),
         gate_(computation(), target_, bench_, team_) {
     group_ = jit::compile(computation(), task_.initial, target_, "altrt_gate");
     kernels_ = jit::lower(computation(), task_.initial.layouts, task_.initial.schedule);

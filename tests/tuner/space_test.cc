@@ -72,7 +72,7 @@ TEST(Spaces, RandomPointsPassTheGateOrAreRefused) {
     const Groups groups(one.model, target);
     for (const Task& task : groups.tasks) {
       const jit::Computation& c = *task.computation;
-      Bench bench(exact_data(c, jit::winograd_fits(c), 5), team);
+      Bench bench(exact_data(c, !jit::winograd_sizes(c).empty(), 5), team);
       Gate gate(c, target, bench, team);
       for (const auto& layouts : make_spaces(c, task.initial, target, jit::algorithms(c))) {
         for (int i = 0; i < 8; ++i) {

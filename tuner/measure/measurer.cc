@@ -97,7 +97,7 @@ Measurer::Measurer(const Task& task, Candidate initial, std::string prefix, cons
       team_(options.team),
       cold_weights_(options.cold_weights),
       bench_(std::make_shared<const Data>(
-                 exact_data(*task.computation, jit::winograd_fits(*task.computation), options.seed)),
+                 exact_data(*task.computation, !jit::winograd_sizes(*task.computation).empty(), options.seed)),
              options.team, machine_of(options)),
       gate_(*task.computation, options.target, bench_, options.team),
       conversions_(options.team, options.device != nullptr),
