@@ -24,8 +24,16 @@ double product(const std::vector<Extent>& extents, size_t first, size_t last) {
   return all;
 }
 
-// With `outputs` a tile in each dimension whose kernel is wider than one.
-double winograd_cost(const Computation& c, double outputs) {
+// Images that the strides make of the last two dimensions.
+int64_t phases_of(const Anchor& anchor) {
+  int64_t phases = 1;
+  for (size_t i = anchor.kernel.size() - std::min<size_t>(2, anchor.kernel.size()); i < anchor.kernel.size(); ++i)
+    phases *= std::min(anchor.kernel[i], anchor.strides[i]);
+  return phases;
+}
+
+// With at most `outputs` a tile in each dimension.
+double winograd_cost(const Computation& c, int outputs) {
   const std::vector<Extent>& data = c.tensors[static_cast<size_t>(c.anchor.data)].shape;
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const std::vector<Extent>& out =
@@ -33,14 +41,15 @@ double winograd_cost(const Computation& c, double outputs) {
   const size_t rank = out.size(), spatial = rank - 2, lead = rank - std::min<size_t>(spatial, 2);
   double tiles = 1, points = 1;
   for (size_t d = lead; d < rank; ++d) {
-    const bool is_cut = c.anchor.kernel[d - 2] != 1;
-    const double dilation = is_cut ? static_cast<double>(c.anchor.dilations[d - 2]) : 1;
-    const double across = (is_cut ? outputs : 1) * dilation;
+    const int64_t kernel = c.anchor.kernel[d - 2], stride = c.anchor.strides[d - 2], taps = ceil_div(kernel, stride);
+    const double dilation = taps == 1 ? 1 : static_cast<double>(c.anchor.dilations[d - 2]);
+    const auto made = static_cast<double>(winograd_outputs(taps, outputs)), across = made * dilation;
     tiles *= std::ceil(static_cast<double>(out[d].bound) / across) * dilation;
-    points *= is_cut ? outputs + static_cast<double>(c.anchor.kernel[d - 2]) - 1 : 1;
+    points *= made + static_cast<double>(taps) - 1;
   }
-  const double batch = static_cast<double>(out[0].bound), group_in = static_cast<double>(weights[1].bound),
-               in = static_cast<double>(data[1].bound), filters = static_cast<double>(weights[0].bound),
+  const auto phases = static_cast<double>(phases_of(c.anchor));
+  const double batch = static_cast<double>(out[0].bound), group_in = static_cast<double>(weights[1].bound) * phases,
+               in = static_cast<double>(data[1].bound) * phases, filters = static_cast<double>(weights[0].bound),
                taps = product(weights, 2, lead);
   const double square = points * tiles * batch;
   return square * group_in * filters * taps * product(out, 2, lead) * kProduct +
@@ -56,7 +65,8 @@ std::string predicted_algorithm(const Computation& c, const GroupDecision& decis
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const int output = c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
   if (2 * channel_block(layout_of(c, output, decision.layouts)) < target.lanes ||
-      c.tensors[static_cast<size_t>(c.anchor.weights)].role != Role::constant || weights[1].bound < target.lanes)
+      c.tensors[static_cast<size_t>(c.anchor.weights)].role != Role::constant ||
+      2 * weights[1].bound * phases_of(c.anchor) < target.lanes)
     return decision.algorithm;
   const double elements = product(weights, 0, weights.size());
   const std::vector<Extent>& out = c.tensors[static_cast<size_t>(output)].shape;

@@ -55,7 +55,8 @@ Sizes sizes_of(const Computation& c) {
   sizes.out = extent_of(z, "z.o");
   // Where there is one tile a point, nothing is transformed, whatever the dilation.
   sizes.dilation_w = c.anchor.kernel.back() == 1 ? 1 : dilations.back();
-  sizes.outputs_w = extent_of(z, "z.y") - c.anchor.kernel.back() + 1;  // F(m, r) has m + r - 1 points
+  const int64_t taps = ceil_div(c.anchor.kernel.back(), c.anchor.strides.back());
+  sizes.outputs_w = extent_of(z, "z.y") - taps + 1;  // F(m, r) has m + r - 1 points
   if (sizes.has_rows && c.anchor.kernel[dilations.size() - 2] != 1) sizes.dilation_h = dilations[dilations.size() - 2];
   for (size_t i = 0; i + 2 < dilations.size(); ++i) sizes.lead.push_back(extent_of(z, lead_axis("z", i)));
   return sizes;
@@ -183,7 +184,10 @@ WinogradParameters default_winograd(const Computation& c, const Layouts& layouts
   for (size_t i = 0; i < sizes.lead.size(); ++i) taps *= c.anchor.kernel[i];
   const int64_t weight_bytes = sizes.points * taps * sizes.group_in * sizes.out * 4;
   const int64_t rows = sizes.has_rows ? sizes.tiles_h : ceil_div(sizes.tiles_w, strip_of(sizes));
-  w.by_rows = rows >= 8 && weight_bytes <= target.l2_bytes * taps;
+  // By channels all transformed data lie in memory at once.
+  int64_t data_bytes = sizes.points * sizes.tiles_h * sizes.tiles_w * sizes.in * 4;
+  for (const int64_t extent : sizes.lead) data_bytes *= extent;
+  w.by_rows = rows >= 8 && (weight_bytes <= target.l2_bytes * taps || data_bytes > target.l3_bytes / 4);
   return w;
 }
 

@@ -1,6 +1,6 @@
-// Winograd's minimal filtering F(m x m, r x r), m = 2 or 4 for 3-wide kernels, m = 2 for 5-wide ones, for convolutions
-// with stride 1 in the last two spatial dimensions. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural
-// Networks" (CVPR 2016); interpolation points 0, 1, -1, 2, -2, infinity.
+// Winograd's minimal filtering F(m x m, r x r) with m + r - 1 <= 6, for the last two spatial dimensions of
+// convolutions. Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016); interpolation
+// points 0, 1, -1, 2, -2, infinity.
 //
 //   u[x, y, o, i] = sum_{r,s} G[x, r] G[y, s] w[o, i, r, s]                   (constants only: the plan runs it once)
 //   t[n, i, p, q, x, j] = sum_r BT[x, r] data[n, i, row(p, r) - pad, row(q, j) - pad]
@@ -8,6 +8,10 @@
 //   z[x, y, n, o, p, q] = sum_i u[x, y, o, i] v[x, y, n, group(o) + i, p, q]
 //   s[n, o, p, q, a, y] = sum_x AT[a, x] z[x, y, n, o, p, q]
 //   out[n, o, h, w] = epilogue(sum_y AT[inside(w), y] s[n, o, tile(h), tile(w), inside(h), y])
+//
+// A stride s makes an image of its own of every s-th row, s of them, the phases, each with every s-th tap of the
+// kernel: r = ceil(kernel / s) taps, 0 where a phase has one less. Their channels stand one phase behind the other as
+// i.
 //
 // A dimension whose kernel is 1 wide is not transformed: tiles of one point, matrices of one element. So are the rows
 // of a convolution in one dimension, which has none. group(o): the first input channel of the output's group.
@@ -27,15 +31,20 @@ namespace altrt::jit {
 
 namespace {
 
+constexpr int64_t kMostTaps = 5;
+
 /// One of the two dimensions that tiles are cut in.
 struct Dimension {
   WinogradMatrices matrices;
-  int64_t taps = 1, dilation = 1, pad = 0;
+  int64_t kernel = 1, stride = 1, dilation = 1, pad = 0;
   int64_t tiles = 1;
   bool exists = true;  // in the data
 
-  Expr row(const Expr& tile, const Expr& tap) const {
-    return floor_div(tile, dilation) * (matrices.outputs * dilation) + floor_mod(tile, dilation) + tap * dilation - pad;
+  int64_t phases() const { return std::min(stride, kernel); }
+  int64_t taps() const { return (kernel + stride - 1) / stride; }  // of a phase
+  Expr row(const Expr& tile, const Expr& tap, const Expr& phase) const {
+    const Expr image = floor_div(tile, dilation) * (matrices.outputs * dilation) + floor_mod(tile, dilation);
+    return (image + tap * dilation) * stride + phase - pad;
   }
   Expr tile(const Expr& at) const {
     return floor_div(at, matrices.outputs * dilation) * dilation + floor_mod(at, dilation);
@@ -48,10 +57,13 @@ Dimension dimension_of(const Computation& c, size_t from_end, int64_t outputs) {
   const Anchor& a = c.anchor;
   Dimension d;
   d.exists = a.kernel.size() >= from_end;
-  d.taps = d.exists ? a.kernel[a.kernel.size() - from_end] : 1;
-  d.matrices = winograd_matrices(outputs, d.taps);
+  if (d.exists) {
+    d.kernel = a.kernel[a.kernel.size() - from_end];
+    d.stride = a.strides[a.strides.size() - from_end];
+  }
+  d.matrices = winograd_matrices(winograd_outputs(d.taps(), outputs), d.taps());
   if (!d.exists) return d;
-  d.dilation = d.taps == 1 ? 1 : a.dilations[a.dilations.size() - from_end];
+  d.dilation = d.kernel == 1 ? 1 : a.dilations[a.dilations.size() - from_end];
   d.pad = a.pads[a.kernel.size() - from_end];
   const std::vector<Extent>& out = c.tensors[static_cast<size_t>(c.stages[a.stage].outputs[0])].shape;
   const int64_t across = d.matrices.outputs * d.dilation;
@@ -93,7 +105,19 @@ class Winograd {
   }
 
  private:
-  int64_t inputs_per_group() const { return channels_ / std::max<int64_t>(1, c_.anchor.groups); }
+  int64_t phases() const { return rows_.phases() * columns_.phases(); }
+  int64_t inputs() const { return channels_ * phases(); }
+  int64_t inputs_per_group() const { return inputs() / std::max<int64_t>(1, c_.anchor.groups); }
+
+  /// Of an input: its channel in the data, its phase by rows and by columns.
+  struct Input {
+    Expr channel, row_phase, column_phase;
+  };
+  Input input(const Expr& i, int64_t channels) const {
+    if (phases() == 1) return {i, Expr(0), Expr(0)};
+    const Expr phase = floor_div(i, channels);
+    return {floor_mod(i, channels), floor_div(phase, columns_.phases()), floor_mod(phase, columns_.phases())};
+  }
 
   Expr entry(const WinogradMatrices::Values& matrix, int64_t columns, const Expr& row, const Expr& column) const {
     return table(matrix, DataType::f32, row * columns + column);
@@ -142,19 +166,26 @@ class Winograd {
     const int64_t x = rows_.matrices.points, y = columns_.matrices.points, inputs = inputs_per_group();
     std::vector<Extent> shape{x, y, outputs_, inputs};
     std::vector<Axis> axes{{"u.x", x}, {"u.y", y}, {"u.o", outputs_}, {"u.i", inputs}};
-    Exprs index{variable("u.o"), variable("u.i")};
+    const Input from = input(variable("u.i"), w[1].bound);
+    Exprs index{variable("u.o"), from.channel};
     for (int i = 0; i < lead_; ++i) {
       shape.push_back(w[2 + i]);
       axes.push_back({"u.k" + std::to_string(i), w[2 + i]});
       index.push_back(variable("u.k" + std::to_string(i)));
     }
-    if (rows_.exists) index.push_back(variable("u.r"));
-    index.push_back(variable("u.s"));
+    const Expr r = variable("u.r") * rows_.stride + from.row_phase,
+               s = variable("u.s") * columns_.stride + from.column_phase;
+    if (rows_.exists) index.push_back(r);
+    index.push_back(s);
+    Expr weight = access(c_.anchor.weights, DataType::f32, index);
+    if (phases() > 1) {
+      const Expr is_tap = logical_and(lt(r, Expr(rows_.kernel)), lt(s, Expr(columns_.kernel)));
+      weight = select(is_tap, weight, constant_float(DataType::f32, 0));
+    }
     const int u = add(c, "winograd_u", shape);
-    const Expr factor = entry(rows_.matrices.g, rows_.taps, variable("u.x"), variable("u.r")) *
-                        entry(columns_.matrices.g, columns_.taps, variable("u.y"), variable("u.s"));
-    stages.push_back(sum("winograd_u", axes, {{"u.r", rows_.taps}, {"u.s", columns_.taps}}, u, factor,
-                         access(c_.anchor.weights, DataType::f32, index)));
+    const Expr factor = entry(rows_.matrices.g, rows_.taps(), variable("u.x"), variable("u.r")) *
+                        entry(columns_.matrices.g, columns_.taps(), variable("u.y"), variable("u.s"));
+    stages.push_back(sum("winograd_u", axes, {{"u.r", rows_.taps()}, {"u.s", columns_.taps()}}, u, factor, weight));
     return u;
   }
 
@@ -163,14 +194,16 @@ class Winograd {
     const size_t rank = data.size();
     const int64_t points_x = rows_.matrices.points, points_y = columns_.matrices.points;
     const std::vector<Axis> lead = lead_axes("t.", lead_in());
-    std::vector<Axis> axes{{"t.n", batch_}, {"t.i", channels_}};
+    std::vector<Axis> axes{{"t.n", batch_}, {"t.i", inputs()}};
     axes.insert(axes.end(), lead.begin(), lead.end());
     axes.insert(axes.end(), {{"t.p", rows_.tiles}, {"t.q", columns_.tiles}, {"t.x", points_x}, {"t.j", points_y}});
     std::vector<Extent> t_shape;
     for (const Axis& axis : axes) t_shape.push_back(axis.extent);
     const int t = add(c, "winograd_t", t_shape);
-    const Expr h = rows_.row(variable("t.p"), variable("t.r")), w = columns_.row(variable("t.q"), variable("t.j"));
-    Exprs index{variable("t.n"), variable("t.i")};
+    const Input source = input(variable("t.i"), channels_);
+    const Expr h = rows_.row(variable("t.p"), variable("t.r"), source.row_phase),
+               w = columns_.row(variable("t.q"), variable("t.j"), source.column_phase);
+    Exprs index{variable("t.n"), source.channel};
     for (const Axis& axis : lead) index.push_back(variable(axis.name));
     if (rows_.exists) index.push_back(h);
     index.push_back(w);
@@ -181,7 +214,7 @@ class Winograd {
                          entry(rows_.matrices.bt, points_x, variable("t.x"), variable("t.r")), element));
 
     const std::vector<Axis> v_lead = lead_axes("v.", lead_in());
-    std::vector<Axis> v_axes{{"v.x", points_x}, {"v.y", points_y}, {"v.n", batch_}, {"v.i", channels_}};
+    std::vector<Axis> v_axes{{"v.x", points_x}, {"v.y", points_y}, {"v.n", batch_}, {"v.i", inputs()}};
     v_axes.insert(v_axes.end(), v_lead.begin(), v_lead.end());
     v_axes.insert(v_axes.end(), {{"v.p", rows_.tiles}, {"v.q", columns_.tiles}});
     std::vector<Extent> v_shape;
@@ -207,10 +240,10 @@ class Winograd {
     std::vector<Extent> shape;
     for (const Axis& axis : axes) shape.push_back(axis.extent.bound);
     const int z = add(c, "winograd_z", shape);
-    const int64_t inputs = inputs_per_group(), groups = channels_ / inputs;
-    std::vector<Axis> reduce{{"z.i", inputs}};
+    const int64_t of_group = inputs_per_group(), groups = inputs() / of_group;
+    std::vector<Axis> reduce{{"z.i", of_group}};
     Expr channel = variable("z.i");
-    if (groups > 1) channel = floor_div(variable("z.o"), outputs_ / groups) * inputs + channel;
+    if (groups > 1) channel = floor_div(variable("z.o"), outputs_ / groups) * of_group + channel;
     Exprs weights{variable("z.x"), variable("z.y"), variable("z.o"), variable("z.i")};
     Exprs from{variable("z.x"), variable("z.y"), variable("z.n"), channel};
     Expr inside = boolean(true);
@@ -274,6 +307,11 @@ class Winograd {
 
 }  // namespace
 
+int64_t winograd_outputs(int64_t taps, int64_t outputs_per_tile) {
+  constexpr int64_t kMostPoints = 6;
+  return taps == 1 ? 1 : std::min(outputs_per_tile, kMostPoints + 1 - taps);
+}
+
 std::vector<int> winograd_sizes(const Computation& c) {
   const Anchor& a = c.anchor;
   if (a.kind != AnchorKind::conv || a.stage < 0 || a.kernel.empty()) return {};
@@ -281,13 +319,16 @@ std::vector<int> winograd_sizes(const Computation& c) {
   const std::vector<Extent>& data = c.tensors[a.data].shape;
   if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return {};
   if (stage.axes.size() != data.size() || (a.groups > 1 && a.groups == data[1].bound)) return {};
-  int64_t widest = 1;
+  int64_t most_taps = 1, most_outputs = 1;
   for (size_t i = a.kernel.size() - std::min<size_t>(2, a.kernel.size()); i < a.kernel.size(); ++i) {
-    if ((a.kernel[i] != 1 && a.kernel[i] != 3 && a.kernel[i] != 5) || a.strides[i] != 1) return {};
-    widest = std::max(widest, a.kernel[i]);
+    const int64_t taps = (a.kernel[i] + a.strides[i] - 1) / a.strides[i];
+    const bool is_small = data[i + 2].bound < a.kernel[i];
+    if (taps > kMostTaps || (a.strides[i] > 1 && (a.groups > 1 || a.dilations[i] > 1 || is_small))) return {};
+    most_taps = std::max(most_taps, taps);
+    most_outputs = std::max(most_outputs, winograd_outputs(taps, 4));
   }
-  if (widest == 1) return {};
-  return widest == 3 ? std::vector<int>{2, 4} : std::vector<int>{2};
+  if (most_taps == 1) return {};
+  return most_outputs == 2 ? std::vector<int>{2} : std::vector<int>{2, 4};
 }
 
 Computation winograd(const Computation& c, int outputs_per_tile) {

@@ -21,16 +21,27 @@ struct Tile {
 /// By dimension of a tile: rows, columns.
 struct Transforms {
   WinogradMatrices rows, columns;
-  int64_t row_taps = 1, column_taps = 1;
+  int64_t row_taps = 1, column_taps = 1;  // of a phase
+  int64_t height = 1, width = 1;          // of the kernel
+  int64_t row_stride = 1, column_stride = 1;
+
+  int64_t column_phases() const { return std::min(column_stride, width); }
+  int64_t phases() const { return std::min(row_stride, height) * column_phases(); }
 };
 
 Transforms transforms_of(const Computation& c, int64_t outputs) {
-  const std::vector<int64_t>& kernel = c.anchor.kernel;
+  const std::vector<int64_t>&kernel = c.anchor.kernel, &strides = c.anchor.strides;
   Transforms t;
-  if (kernel.size() >= 2) t.row_taps = kernel[kernel.size() - 2];
-  t.column_taps = kernel.back();
-  t.rows = winograd_matrices(outputs, t.row_taps);
-  t.columns = winograd_matrices(outputs, t.column_taps);
+  if (kernel.size() >= 2) {
+    t.height = kernel[kernel.size() - 2];
+    t.row_stride = strides[strides.size() - 2];
+  }
+  t.width = kernel.back();
+  t.column_stride = strides.back();
+  t.row_taps = (t.height + t.row_stride - 1) / t.row_stride;
+  t.column_taps = (t.width + t.column_stride - 1) / t.column_stride;
+  t.rows = winograd_matrices(winograd_outputs(t.row_taps, outputs), t.row_taps);
+  t.columns = winograd_matrices(winograd_outputs(t.column_taps, outputs), t.column_taps);
   return t;
 }
 
@@ -53,16 +64,27 @@ Tile transform(const Matrix& left, const Matrix& right, const Tile& tile) {
   return result;
 }
 
+/// The taps of one phase; phases of one kernel lie one behind the other.
+Tile kernel_of(const Transforms& m, const float* weights, int64_t number) {
+  const int64_t phase = number % m.phases(), kernel = number / m.phases();
+  const int64_t row_phase = phase / m.column_phases(), column_phase = phase % m.column_phases();
+  Tile taps;
+  for (int64_t r = 0; r < m.row_taps; ++r) {
+    for (int64_t s = 0; s < m.column_taps; ++s) {
+      const int64_t y = r * m.row_stride + row_phase, x = s * m.column_stride + column_phase;
+      if (y < m.height && x < m.width) taps.at[r][s] = weights[(kernel * m.height + y) * m.width + x];
+    }
+  }
+  return taps;
+}
+
 /// Squares of the error and of the exact outputs of one output channel, whose kernels lie one behind the other.
 std::pair<double, double> squares(const Transforms& m, const float* weights, const std::vector<Tile>& data,
                                   const std::vector<Tile>& transformed) {
   Tile sum;
   double exact[kMost][kMost] = {};
   for (size_t i = 0; i < data.size(); ++i) {
-    Tile kernel;
-    for (int64_t r = 0; r < m.row_taps; ++r)
-      for (int64_t s = 0; s < m.column_taps; ++s)
-        kernel.at[r][s] = weights[(static_cast<int64_t>(i) * m.row_taps + r) * m.column_taps + s];
+    const Tile kernel = kernel_of(m, weights, static_cast<int64_t>(i));
     const Tile u =
         transform({*m.rows.g, m.rows.points, m.row_taps}, {*m.columns.g, m.columns.points, m.column_taps}, kernel);
     for (int64_t x = 0; x < m.rows.points; ++x)
@@ -99,7 +121,7 @@ double winograd_error(const Computation& c, int outputs_per_tile, const float* w
   std::normal_distribution<float> normal;
   std::vector<std::vector<Tile>> data(kTiles), transformed(kTiles);
   for (size_t t = 0; t < kTiles; ++t) {
-    for (int64_t i = 0; i < kernels; ++i) {
+    for (int64_t i = 0; i < kernels * m.phases(); ++i) {
       Tile tile;
       for (auto& row : tile.at)
         for (float& value : row) value = normal(random);
@@ -111,7 +133,7 @@ double winograd_error(const Computation& c, int outputs_per_tile, const float* w
   double worst = 0;
   const int64_t channels = shape[0].bound, sampled = std::min(channels, kChannels);
   for (int64_t k = 0; k < sampled; ++k) {
-    const float* own = weights + k * channels / sampled * kernels * m.row_taps * m.column_taps;
+    const float* own = weights + k * channels / sampled * kernels * m.height * m.width;
     double error = 0, whole = 0;
     for (size_t t = 0; t < kTiles; ++t) {
       const auto [e, w] = squares(m, own, data[t], transformed[t]);

@@ -19,6 +19,7 @@ struct Kind {
   const char* name;
   Ints kernel;
   bool grouped = false, dilated = false;
+  int64_t stride = 1;
 };
 
 const std::vector<Kind>& kinds() {
@@ -32,6 +33,11 @@ const std::vector<Kind>& kinds() {
                                      {"five", {5}},
                                      {"five_square", {5, 5}},
                                      {"five_by_three", {5, 3}},
+                                     {"strided_line", {3}, false, false, 2},
+                                     {"strided_square", {3, 3}, false, false, 2},
+                                     {"stem", {7, 7}, false, false, 2},
+                                     {"wide_stem", {11, 11}, false, false, 4},
+                                     {"strided_row", {1, 5}, false, false, 2},
                                      {"cube", {3, 3, 3}},
                                      {"flat", {1, 3, 3}},
                                      {"grouped_line", {3}, true},
@@ -46,10 +52,12 @@ ConvCase random_case(const Kind& kind, Random& random) {
   k.groups = kind.grouped ? random.in(2, 3) : 1;
   k.channels = kind.grouped ? k.groups * random.pick(Ints{8, 16}) : random.in(1, 20);
   k.outputs = kind.grouped ? k.groups * random.pick(Ints{8, 16, 24}) : random.in(1, 20);
+  k.stride = kind.stride;
   k.dilation = kind.dilated ? random.in(2, 3) : 1;
   k.pad = random.in(0, 2);
   for (size_t i = 0; i < k.kernel.size(); ++i) {
-    const int64_t least = std::max<int64_t>(1, k.dilation * (k.kernel[i] - 1) + 1 - 2 * k.pad);
+    const int64_t reach = k.dilation * (k.kernel[i] - 1) + 1;
+    const int64_t least = kind.stride > 1 ? reach : std::max<int64_t>(1, reach - 2 * k.pad);
     k.spatial.push_back(least + random.in(0, k.kernel.size() == 1 ? 60 : k.kernel.size() == 2 ? 9 : 4));
   }
   k.residual = random.chance(40);
