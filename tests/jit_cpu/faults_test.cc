@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -57,9 +58,12 @@ using Choice = const KernelObject& (Kernels::*)(size_t) const;
 
 /// Runs the case's kernels one after the other; `intact` turns false where one writes beside its workspace.
 property::Executor executor(const property::Case& c, const Kernels& kernels, Choice choice, bool& intact) {
-  return [&c, &kernels, choice, &intact](const Nest& nest, const std::vector<void*>& arguments) {
+  std::vector<std::shared_ptr<LoadedKernel>> loaded;
+  for (size_t k = 0; k < c.kernels.size(); ++k) loaded.push_back(cpu::load({(kernels.*choice)(k)})[0]);
+  return [&c, &kernels, loaded, &intact](const Nest& nest, const std::vector<void*>& arguments) {
     for (size_t k = 0; k < c.kernels.size(); ++k) {
-      if (&c.kernels[k].nest == &nest) intact = run_object((kernels.*choice)(k), nest, arguments) && intact;
+      if (&c.kernels[k].nest != &nest) continue;
+      intact = run_loaded(*loaded[k], kernels.right[k].workspace_bytes, nest, arguments) && intact;
     }
   };
 }
