@@ -137,6 +137,10 @@ Expr fold(const Expr& x) {
 
 Expr plus(const Expr& x, double value) { return x + constant_float(x->type, value); }
 
+// a / b. Where both are shifted alike, as by a softmax's maximum, no number of terms in b makes up for the shift of a:
+// b counts twice.
+Expr surrogate_quotient(const Expr& a, const Expr& b) { return fold(a + b * constant_float(a->type, 2)); }
+
 bool is_fraction(const Expr& e) {
   return e.is(ExprKind::constant) && (e->type == DataType::f32 || e->type == DataType::f64) &&
          std::isfinite(e->float_value) &&
@@ -174,7 +178,7 @@ Expr surrogate_node(const Expr& e) {
     case ExprKind::sqrt:
       return fold(plus(args[0], 11));
     case ExprKind::div:
-      return fold(whole(args[0]) + whole(args[1]) * constant_float(e->type, 3));
+      return surrogate_quotient(whole(args[0]), whole(args[1]));
     case ExprKind::call:
       return fold(args.size() == 1 ? plus(whole(args[0]), 13)
                                    : whole(args[0]) + whole(args[1]) * constant_float(e->type, 5));

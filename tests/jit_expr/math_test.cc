@@ -148,6 +148,25 @@ TEST(Math, helpers_by_name) {
   EXPECT_EQ(z, (std::vector<int64_t>{-243, 32, 16807}));
 }
 
+// A softmax whose maximum is wrong: all numerators are shifted, and the sum of them.
+TEST(Math, surrogates_of_quotients_show_shifts_of_both_sides) {
+  const auto softmax = [](const Expr& x, int64_t terms, double shift) {
+    const auto c = [](double v) { return constant_float(DataType::f32, v); };
+    return div(x - c(shift), c(static_cast<double>(terms)) * (x - c(shift)));
+  };
+  std::vector<float> x;
+  for (int i = 0; i < 200; ++i) x.push_back(static_cast<float>(i));
+  for (int64_t terms = 1; terms <= 64; ++terms) {
+    const auto right = apply<float>(
+        x, [&](const Expr& e) { return softmax(e, terms, 0); }, true);
+    for (int shift = 1; shift < 16; ++shift) {
+      const auto wrong = apply<float>(
+          x, [&](const Expr& e) { return softmax(e, terms, shift); }, true);
+      EXPECT_NE(right, wrong) << terms << " terms shifted by " << shift;
+    }
+  }
+}
+
 TEST(Math, surrogates_stay_small_integers_and_tell_neighbours_apart) {
   std::vector<float> x;
   for (int i = -200; i <= 200; ++i) x.push_back(static_cast<float>(i));

@@ -107,6 +107,20 @@ void rebuild_loops(Case& c, Random& random) {
   }
 }
 
+/// Constants that are stored at others fit those as they lie now: the algorithm may have no use for a host, and the
+/// defaults, which lay out what has no layout yet, must leave the other hosts alone.
+void keep_hosts(const Computation& c, Layouts& layouts) {
+  std::vector<std::string> hosts;
+  std::erase_if(layouts, [&](const auto& entry) {
+    const std::vector<LayoutStep>& steps = entry.second.steps;
+    if (steps.empty() || steps.back().kind != LayoutKind::store_at) return false;
+    if (c.find_tensor(steps.back().host) < 0) return true;
+    hosts.push_back(steps.back().host);
+    return false;
+  });
+  for (const std::string& host : hosts) layouts.emplace(host, Layout());
+}
+
 /// What the defaults make of it, with tiles of random sizes where it is a product.
 bool use_defaults(Case& c, Random& random) {
   const std::vector<std::string> all = algorithms(c.computation);
@@ -114,6 +128,7 @@ bool use_defaults(Case& c, Random& random) {
   changed.computation = apply_algorithm(c.computation, random.pick(all));
   std::erase_if(changed.layouts, [&](const auto& entry) { return changed.computation.find_tensor(entry.first) < 0; });
   if (random.chance(50)) changed.layouts.clear();
+  keep_hosts(changed.computation, changed.layouts);
   changed.layouts = gpu_layouts(changed.computation, changed.layouts);
   Schedule schedule = gpu_schedule(changed.computation, changed.layouts, gpu_for_cases());
   if (gpu_products_fit(changed.computation, changed.layouts) && random.chance(75)) {

@@ -23,8 +23,14 @@ Executor with_stale_operand(const Executor& execute);
 
 /// Empty if every output of every kernel has the reference's bits and no filled padding was changed; otherwise what
 /// differs first. Outputs and undefined padding are NaN before the run. Each buffer lies between guard pages, its last
-/// byte (or its first, by seed) next to the page; what a kernel does not write can't be written while it runs.
-std::string check(const Case& c, const Executor& execute);
+/// byte (or its first, by seed) next to the page; what a kernel does not write can't be written while it runs. Data
+/// sets differ in their numbers and in where cases that may hold NaN do: what one hides by chance another shows.
+std::string check(const Case& c, const Executor& execute, int set = 0);
+
+/// The same on data that no evaluator is a judge of, with another executor as the reference: numbers of all sizes, in
+/// odd sets infinities and NaN among the inputs. Results may differ by `rounding` of a tensor's largest number.
+std::string check_alike(const Case& c, const Executor& execute, const Executor& reference, int set,
+                        double rounding = 0);
 
 /// Which features cases had: (kind, feature) -> number of cases. Features: "split", ... of layouts with prefix
 /// "layout.", of loops "loop.", tails "tail.".

@@ -15,14 +15,17 @@ namespace altrt::property {
 enum class Fate { right, wrong, died };
 
 /// What becomes of `is_right` in a child process: its answer; wrong if it throws; died if a signal ended it, by its own
-/// fault or after `seconds`. The calling process must have no other threads.
+/// fault or after `seconds` of the processor's time (or many times that, if it waits). The calling process must have no
+/// other threads.
 inline Fate isolated(const std::function<bool()>& is_right, unsigned seconds = 60) {
+  constexpr unsigned kMostWaiting = 20;
   const pid_t child = fork();
   if (child == 0) {
-    const rlimit no_core{0, 0};
+    const rlimit no_core{0, 0}, time{seconds, seconds};
     setrlimit(RLIMIT_CORE, &no_core);
-    for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM}) std::signal(signal, SIG_DFL);
-    alarm(seconds);
+    setrlimit(RLIMIT_CPU, &time);
+    for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM, SIGXCPU}) std::signal(signal, SIG_DFL);
+    alarm(seconds * kMostWaiting);
     try {
       _exit(is_right() ? 0 : 1);
     } catch (const std::exception&) {

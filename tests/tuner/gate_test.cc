@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "groups.h"
 #include "jit/compile/templates.h"
@@ -170,6 +172,28 @@ TEST(ExactData, OrderOfSummationDoesNotMatterForIntegersOnly) {
   const Groups conv(conv_model({1, 16, 5, 5}, {16, 16, 3, 3}, 1, 1), target), soft(softmax_model(), target);
   EXPECT_TRUE(is_exact(*conv.tasks[0].computation));
   EXPECT_FALSE(is_exact(*soft.tasks[0].computation));
+}
+
+// A term that is 0, or a multiple of 16 where stand-ins fold sums, hides that it is missing; equal elements hide that
+// one was taken for another. Groups that Strassen's algorithm fits have larger sums, of which tables are factors.
+TEST(ExactData, NoElementHides) {
+  const jit::Target target = jit::host_target();
+  for (const Model& model : {matmul_model(13, 21, 37), conv_model({1, 3, 13, 13}, {30, 3, 3, 3}, 2, 1)}) {
+    const Groups groups(model, target);
+    const jit::Computation& c = *groups.tasks[0].computation;
+    for (const auto& [name, tensor] : exact_data(c, false, 1)) {
+      const bool is_weights = c.find_tensor(name) == c.anchor.weights;
+      std::set<float> values(tensor.as<float>(), tensor.as<float>() + element_count(tensor.shape()));
+      for (const float value : values) {
+        EXPECT_NE(std::fmod(value, 8.0F), 0) << name;
+        EXPECT_NE(std::fmod(value - 1, 8.0F), 0) << name;
+        EXPECT_LE(std::abs(value), is_weights ? 3 : 1023) << name;
+      }
+      EXPECT_GE(values.size(),
+                std::min<size_t>(is_weights ? 4 : 20, static_cast<size_t>(element_count(tensor.shape()))))
+          << name;
+    }
+  }
 }
 
 TEST(ExactData, RelativeError) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <span>
 
@@ -24,6 +25,27 @@ void fill(Tensor& tensor, std::mt19937_64& random, int64_t low, int64_t high, in
   for (int64_t i = 0; i < count; ++i) {
     data[i] = static_cast<T>((low + static_cast<int64_t>((random() >> 33) % span)) * scale);
   }
+}
+
+// No value is 0 or 1 modulo 8: a sum of products with small weights that misses one term differs, and so does one with
+// a factor in an addend's place, even where stand-ins fold them to numbers below 16.
+template <typename T>
+void fill_visible(Tensor& tensor, std::mt19937_64& random, int64_t largest) {
+  T* data = tensor.as<T>();
+  const int64_t count = element_count(tensor.shape());
+  const auto hides = [](int64_t value) { return value % 8 == 0 || (value - 1) % 8 == 0; };
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t value = 0;
+    while (hides(value)) {
+      value = static_cast<int64_t>((random() >> 33) % static_cast<uint64_t>(2 * largest + 1)) - largest;
+    }
+    data[i] = static_cast<T>(value);
+  }
+}
+
+// 1 and -1: no element hides behind a zero.
+void fill_signs(Tensor& tensor, std::mt19937_64& random) {
+  for (int64_t i = 0; i < element_count(tensor.shape()); ++i) tensor.as<float>()[i] = random() >> 63 ? 1 : -1;
 }
 
 // Some six input channels of weights that are not zero for each output channel and tap.
@@ -52,8 +74,8 @@ int64_t index_limit(const jit::Computation& c) {
 }
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kExact = 1 << 24;     // the integers up to here are floats
-constexpr int64_t kLargestWeight = 2;  // of constants
+constexpr double kExact = 1 << 24;  // the integers up to here are floats
+constexpr int64_t kLargestWeight = 3;
 constexpr int64_t kLargestExact = 1023;
 constexpr int64_t kLargestRounded = 63;  // of inputs where elementary functions would map all larger ones to the same
 
@@ -110,7 +132,6 @@ class Magnitudes {
   }
   double computed(const jit::Expr& e) {
     using jit::ExprKind;
-    constexpr double kStandIn = 16;
     if (!jit::is_float(e->type)) return 0;
     std::vector<double> args;
     for (const jit::Expr& arg : e->args) args.push_back(e.is(ExprKind::access) ? 0 : of(arg));
@@ -125,9 +146,9 @@ class Magnitudes {
       case ExprKind::sub:
         return args[0] + args[1];
       case ExprKind::mul:
-        return std::max(kStandIn, args[0] * args[1]);
+        return product(e, args);
       case ExprKind::fma:
-        return std::max(kStandIn, args[0] * args[1]) + args[2];
+        return product(e, args) + args[2];
       case ExprKind::min:
       case ExprKind::max:
         return std::max(args[0], args[1]);
@@ -148,11 +169,20 @@ class Magnitudes {
       case ExprKind::sigmoid:
       case ExprKind::call:
         return kStandIn;
+      case ExprKind::table:
+        return std::accumulate(e->table->begin(), e->table->end(), 0.0,
+                               [](double most, double value) { return std::max(most, std::ceil(std::abs(value))); });
       default:
         return kInfinity;
     }
   }
+  // Those with fractional constants have stand-ins.
+  static double product(const jit::Expr& e, const std::vector<double>& args) {
+    const bool by_constant = e->args[0].is(jit::ExprKind::constant) || e->args[1].is(jit::ExprKind::constant);
+    return std::max(by_constant ? kStandIn : 0, args[0] * args[1]);
+  }
 
+  static constexpr double kStandIn = 16;
   static constexpr size_t kMostStates = 3;
   std::vector<double> tensors_, state_;
   std::map<const void*, double> known_;  // of expressions, as long as the state is the same
@@ -207,16 +237,16 @@ Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed) {
     const int64_t largest = is_weights ? kLargestWeight : most;
     if (winograd && tensor.type == DataType::f32) {
       if (is_weights) fill_sparse(made, random, 576);
-      if (is_data) fill<float>(made, random, -1, 1, 1);
+      if (is_data) fill_signs(made, random);
       if (!is_weights && !is_data) fill<float>(made, random, -2, 2, 64);
       continue;
     }
     switch (tensor.type) {
       case DataType::f32:
-        fill<float>(made, random, -largest, largest, 1);
+        fill_visible<float>(made, random, largest);
         break;
       case DataType::f64:
-        fill<double>(made, random, -largest, largest, 1);
+        fill_visible<double>(made, random, largest);
         break;
       case DataType::i64:
         fill<int64_t>(made, random, 0, limit - 1, 1);
