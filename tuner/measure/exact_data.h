@@ -15,8 +15,8 @@ namespace altrt::tuner {
 using Data = std::map<std::string, Tensor>;
 
 /// Integers, as large as partial results allow to be exact, so that different elements differ. With `winograd` the
-/// anchor's weights are sparse multiples of 576 and its data at most 1, which keeps the transforms of F(2x2) and F(4x4)
-/// within a unit of exact, and all else a multiple of 64, so that nothing that belongs into a result goes unseen.
+/// anchor's weights are sparse multiples of 576 and its data 1 and -1, which keeps Winograd's transforms within a unit
+/// of exact, and all else a multiple of 64, so that nothing that belongs into a result goes unseen.
 /// Integer tensors that index others stay inside them.
 Data exact_data(const jit::Computation& c, bool winograd, uint64_t seed);
 
