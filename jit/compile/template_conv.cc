@@ -172,6 +172,16 @@ std::vector<std::string> outer_order(const OuterLoops& o, const ConvParameters& 
 
 }  // namespace
 
+namespace {
+
+int64_t points(const std::vector<LoopInfo>& loops) {
+  int64_t count = 1;
+  for (const LoopInfo& loop : loops) count *= loop.name.empty() ? 1 : loop.extent;
+  return count;
+}
+
+}  // namespace
+
 StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layouts& layouts, const ConvParameters& p) {
   StageSchedule s;
   ImageLoops loops = image_loops(c, stage, layouts, s);
@@ -196,6 +206,7 @@ StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layo
     if (!last.name.empty())
       outer.cut(outer.channels, last, p.cache_channels, outer.channel_cache, outer.channel_part, s);
   }
+  int64_t tasks = loops.batch.extent * points(loops.channels) * points(loops.tiles) * points(loops.lead);
   if (loops.has_height) {
     LoopInfo row = loops.height;
     if (p.height > 1) {
@@ -204,6 +215,7 @@ StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layo
       tile.push_back(height_tile);
     }
     outer.add({row}, outer.rows);
+    tasks *= points({row});
     if (!row.name.empty()) outer.cut(outer.rows, row, p.cache_rows, outer.row_cache, outer.row_part, s);
   }
   const auto [width_outer, width_tile] = split_tile(loops.width, p.width, Tail::balance, s);
@@ -217,6 +229,11 @@ StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layo
     if (outer.varying.count(loop) || (p.parallel > 0 && static_cast<int64_t>(parallel.size()) >= p.parallel)) break;
     parallel.push_back(loop);
   }
+  // Where there are few tasks, columns of pixels are some too: threads end together.
+  constexpr int64_t kEnoughTasks = 16;
+  const bool ends = reduction.chunk.empty() && outer.row_part.empty() && !loops.width.varies;
+  if (p.parallel == 0 && parallel.size() == order.size() && ends && !width_outer.empty() && tasks < kEnoughTasks)
+    parallel.push_back(width_outer);
   const bool taps_inside = p.taps_inside && reduction.inner.size() == 2;
   append(order, std::vector{reduction.chunk, outer.row_part, width_outer, reduction.block});
   if (taps_inside) order.push_back(reduction.inner[0]);

@@ -134,6 +134,14 @@ StageSchedule schedule_reduction(const Computation& c, const Stage& stage, const
 
 namespace {
 
+// Vectors of a row at a time: chains of operations that don't wait for each other. No more than whole ones fill.
+int64_t side_by_side(int64_t extent, int64_t lanes) {
+  const int64_t vectors = ceil_div(extent, lanes);
+  int64_t count = kWideVectors;
+  while (count > 1 && vectors % count != 0) count /= 2;
+  return count;
+}
+
 void schedule_row_stage(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target,
                         StageSchedule& s) {
   const int64_t lanes = stage_lanes(c, stage, target);
@@ -147,7 +155,8 @@ void schedule_row_stage(const Computation& c, const Stage& stage, const Layouts&
     }
     if (last.extent < lanes) return;
   }
-  s.vectorize(split_vector(s, last, lanes, last.reduce ? Tail::mask : Tail::peel).second);
+  s.vectorize(
+      split_vector(s, last, lanes * side_by_side(last.extent, lanes), last.reduce ? Tail::mask : Tail::peel).second);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <initializer_list>
 #include <limits>
 
@@ -28,30 +29,44 @@ Expr polynomial(const Expr& x, std::initializer_list<double> coefficients) {
 
 Expr clamp(const Expr& x, double lo, double hi) { return max(min(x, f32(hi)), f32(lo)); }  // keeps NaN
 
-// exp(x) for x <= `limit`, exp(limit) above. x = n ln 2 + r with |r| <= ln 2 / 2; the result is e^r 2^n, scaled in two
-// steps so that results below the normal range round once and n = 128 does not overflow early.
-Expr exp_below(const Expr& x, double limit) {
-  constexpr double kLog2E = 1.44269504088896340736;
-  constexpr double kLn2High = 0.693147182464599609375, kLn2Low = -1.904654299957767878e-9;
-  constexpr double kRound = 12582912;  // 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits
-  const Expr y = clamp(x, -104, limit);
-  const Expr shifted = fma(y, f32(kLog2E), f32(kRound));
-  const Expr n = shifted - f32(kRound);
+// The polynomial both share: |e^r - exp_poly(r)| below half a unit of the last place for |r| <= ln 2 / 2.
+constexpr double kExpTail[] = {0.4999999305, 0.1666651479, 0.04166845689, 0.008369419309, 0.001381313957};
+constexpr double kLog2E = 1.44269504088896340736;
+constexpr double kLn2High = 0.693147182464599609375, kLn2Low = -1.904654299957767878e-9;
+constexpr double kRound = 12582912;  // 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits
+
+// 2^k for the k + 127 that stands in the low bits; those of kRound above the exponent vanish in the shift.
+Expr power_of_two(const Expr& bits) { return bitcast(DataType::f32, shift_left(bits, 23)); }
+
+// x = n ln 2 + r with |r| <= ln 2 / 2; the result is e^r 2^n, scaled in two steps so that results below the normal
+// range round once and n = 128 does not overflow early.
+Expr expand_exp(const Expr& x) {
+  constexpr double kShift = kRound + 2 * 127;  // with the bias of both steps
+  const Expr y = clamp(x, -104, 89);
+  const Expr shifted = fma(y, f32(kLog2E), f32(kShift));
+  const Expr n = shifted - f32(kShift);
   const Expr r = fma(n, f32(-kLn2Low), fma(n, f32(-kLn2High), y));
-  const Expr q = polynomial(r, {0.4999999305, 0.1666651479, 0.04166845689, 0.008369419309, 0.001381313957});
+  const auto& t = kExpTail;
+  const Expr q = polynomial(r, {t[0], t[1], t[2], t[3], t[4]});
   const Expr p = fma(fma(q, r, f32(1)), r, f32(1));
-  // The bits of kRound below the exponent vanish in the left shifts.
   const Expr bits = bitcast(DataType::i32, shifted), half = shift_right(bits, 1);
-  const auto power = [](const Expr& k) { return bitcast(DataType::f32, shift_left(k, 23) + i32(127 << 23)); };
-  return p * power(half) * power(bits - half);
+  return p * power_of_two(half) * power_of_two(bits - half);
 }
 
-Expr expand_exp(const Expr& x) { return exp_below(x, 89); }
-
-// e / (1 + e) with e = exp(x): exact in relative terms for very negative x, and 1 from x = 17 on.
+// 1 / (1 + e^-x) with both parts divided by 2^24, so that e^-x neither overflows nor ends where the result is no longer
+// a normal number. -x = n ln 2 - r.
 Expr expand_sigmoid(const Expr& x) {
-  const Expr e = exp_below(x, 30);
-  return div(e, e + f32(1));
+  constexpr int kScale = 24;
+  constexpr double kShift = kRound + 127 - kScale, kUnit = 1.0 / (1 << kScale);
+  const Expr y = clamp(x, -105, 30);
+  const Expr shifted = fma(y, f32(-kLog2E), f32(kShift));
+  const Expr n = shifted - f32(kShift);
+  const Expr r = fma(n, f32(kLn2Low), fma(n, f32(kLn2High), y));
+  const auto& t = kExpTail;
+  const Expr q = polynomial(r, {t[0], -t[1], t[2], -t[3], t[4]});
+  const Expr p = fma(fma(q, r, f32(-1)), r, f32(1));
+  const Expr power = power_of_two(bitcast(DataType::i32, shifted));
+  return div(f32(kUnit), fma(p, power, f32(kUnit)));
 }
 
 // x = 2^k m with m in [sqrt(1/2), sqrt(2)); log m = f - f^2/2 + f^3 q(f), f = m - 1.
@@ -74,10 +89,11 @@ Expr expand_log(const Expr& x) {
   return select(lt(x, f32(0)), nan, select(eq(x, f32(0)), -infinity, finite));
 }
 
-// x P(x^2) / Q(x^2) up to where the result rounds to 1.
+// x P(x^2) / Q(x^2) up to where the result rounds to 1; both stay what they are there beyond, so that the quotient
+// grows.
 Expr odd_rational(const Expr& x, double limit, std::initializer_list<double> p, std::initializer_list<double> q) {
-  const Expr y = clamp(x, -limit, limit), y2 = y * y;
-  return clamp(div(y * polynomial(y2, p), polynomial(y2, q)), -1, 1);
+  const Expr x2 = min(x * x, f32(limit * limit));
+  return clamp(div(x * polynomial(x2, p), polynomial(x2, q)), -1, 1);
 }
 
 Expr expand_tanh(const Expr& x) {
@@ -108,11 +124,30 @@ const char* elementary_name(ExprKind kind) {
   }
 }
 
+// An argument that is divided by a constant is multiplied by its reciprocal: these functions amplify the second
+// rounding no more than they do the quotient's own.
+Expr as_product(const Expr& argument) {
+  if (!argument.is(ExprKind::div) || !argument->args[1].is(ExprKind::constant)) return argument;
+  const auto inverse = static_cast<float>(1 / argument->args[1]->float_value);
+  return std::isnormal(inverse) ? argument->args[0] * f32(inverse) : argument;
+}
+
+// By a power of two whose inverse is a normal number: the product has the quotient's bits.
+bool divides_exactly(const Expr& e) {
+  if (!e.is(ExprKind::div) || !e->args[1].is(ExprKind::constant) || !std::isnormal(e->args[1]->float_value))
+    return false;
+  int exponent = 0;
+  const bool is_power = std::fabs(std::frexp(e->args[1]->float_value, &exponent)) == 0.5;
+  if (e->type == DataType::f32) return is_power && std::abs(exponent) <= 125;
+  return is_power && e->type == DataType::f64 && std::abs(exponent) <= 1021;
+}
+
 Expr expand_node(const Expr& e) {
+  if (divides_exactly(e)) return e->args[0] * constant_float(e->type, 1 / e->args[1]->float_value);
   const char* name = elementary_name(e->kind);
   if (!name) return e;
-  const Expr& x = e->args[0];
-  if (e->type != DataType::f32) return call(std::string(name) + "_f64", e->type, {x});
+  if (e->type != DataType::f32) return call(std::string(name) + "_f64", e->type, {e->args[0]});
+  const Expr x = e.is(ExprKind::log) ? e->args[0] : as_product(e->args[0]);
   switch (e->kind) {
     case ExprKind::exp:
       return expand_exp(x);

@@ -21,10 +21,11 @@
 namespace altrt::base {
 namespace {
 
-// The word that announces a loop and hands out its chunks: bits 48 to 63 number the loops, bits 32 to 47 count the
-// workers inside, and the lower half is the number of chunks nobody has taken yet. While it is not 0 the loop is open.
-// A worker that sleeps through exactly 65,536 loops takes the next one for the one it knows and stays out of it, which
-// is harmless: the caller finishes every loop alone if nobody joins.
+// The word that announces a loop and says how many chunks there are: bits 48 to 63 number the loops, bits 32 to 47
+// count the workers inside, and the lower half is the number of chunks nobody has taken yet. While it is not 0 the loop
+// is open. Whoever has taken one from that number finds out which in the ranges below. A worker that sleeps through
+// exactly 65,536 loops takes the next one for the one it knows and stays out of it, which is harmless: the caller
+// finishes every loop alone if nobody joins.
 constexpr int kMaxThreads = 0xffff;
 constexpr uint64_t kMaxChunks = 0xffffffff;
 constexpr uint64_t kOneInside = uint64_t{1} << 32;
@@ -68,6 +69,13 @@ void futex_wake(std::atomic<uint32_t>& word, int count) {
 
 }  // namespace
 
+// Each worker's own range of a loop's chunks, taken from the front, by the others too when theirs is used up: loops
+// over the same values leave each part of them in the cache of one core. The upper half is the loop's number (those
+// here are never used again), the lower half the chunks gone.
+struct alignas(64) Range {
+  std::atomic<uint64_t> word{0};
+};
+
 struct Team::Shared {
   // One cache line, so that one transfer between cores tells a worker everything. The holder of the lease writes the
   // loop before the word announces it; it is stable while the loop is open or someone is inside.
@@ -76,6 +84,9 @@ struct Team::Shared {
   uint64_t chunks = 0;
   int64_t tasks = 0;
   int64_t grain = 1;
+  uint32_t sequence = 0;  // of the loop, for the ranges
+
+  std::vector<Range> ranges;  // by worker
 
   alignas(64) std::atomic<uint32_t> signal{0};  // what sleepers wait on
   std::atomic<int> sleepers{0};
@@ -85,15 +96,37 @@ struct Team::Shared {
   alignas(64) std::atomic<bool> leased{false};
   std::vector<pthread_t> workers;
 
-  // Does the first of the last `left` chunks, and all that can be had after it.
-  void work(uint64_t left, int worker) {
-    while (left > 0) {
-      const int64_t first = static_cast<int64_t>(chunks - left) * grain;
+  uint64_t first_of(size_t worker) const { return chunks * worker / ranges.size(); }
+
+  // A chunk of the range of `owner`, if any is left.
+  bool take_from(size_t owner, uint64_t& chunk) {
+    const uint64_t first = first_of(owner), count = first_of(owner + 1) - first;
+    std::atomic<uint64_t>& range = ranges[owner].word;
+    uint64_t now = range.load(std::memory_order_relaxed), gone = 0;
+    do {
+      gone = now >> 32 == sequence ? chunks_left(now) : 0;
+      if (gone >= count) return false;
+    } while (!range.compare_exchange_weak(now, (uint64_t{sequence} << 32) + gone + 1, std::memory_order_relaxed));
+    chunk = first + gone;
+    return true;
+  }
+
+  // For one who has taken a chunk from the word: then fewer are gone from the ranges than there are.
+  uint64_t which_chunk(size_t worker) {
+    uint64_t chunk = 0;
+    for (size_t owner = worker; !take_from(owner, chunk);) owner = owner + 1 < ranges.size() ? owner + 1 : 0;
+    return chunk;
+  }
+
+  // Does the chunk that was taken with joining, and all that can be had after it.
+  void work(int worker) {
+    while (true) {
+      const int64_t first = static_cast<int64_t>(which_chunk(static_cast<size_t>(worker))) * grain;
       (*function)(first, std::min(first + grain, tasks), worker);
       uint64_t now = word.load(std::memory_order_relaxed);
       while (chunks_left(now) > 0 && !word.compare_exchange_weak(now, now - 1, std::memory_order_relaxed)) {
       }
-      left = chunks_left(now);
+      if (chunks_left(now) == 0) return;
     }
   }
 
@@ -126,7 +159,7 @@ struct Team::Shared {
       while (chunks_left(now) > 0 && number_of(now) != seen) {  // joining takes a chunk with it
         if (!word.compare_exchange_weak(now, now + kOneInside - 1, std::memory_order_acq_rel)) continue;
         seen = number_of(now);
-        work(chunks_left(now), worker);
+        work(worker);
         word.fetch_sub(kOneInside, std::memory_order_release);
         break;
       }
@@ -187,6 +220,7 @@ Team::Team(int threads, int64_t spin_us)
     throw Error(ErrorCode::invalid_argument, "a team of " + std::to_string(threads) + " threads is too large");
   }
   shared_->spin_us = spin_us;
+  shared_->ranges = std::vector<Range>(static_cast<size_t>(threads_));
   shared_->workers.reserve(threads_ - 1);
   try {
     for (int worker = 1; worker < threads_; ++worker) shared_->start(worker);
@@ -225,10 +259,14 @@ void Team::run_together(int64_t tasks, int64_t grain, TeamFunction function) {
   shared.function = &function;
   shared.tasks = tasks;
   shared.grain = grain;
+  if (++shared.sequence == 0) {
+    for (Range& range : shared.ranges) range.word.store(0, std::memory_order_relaxed);
+    shared.sequence = 1;
+  }
   const uint64_t number = number_of(shared.word.load(std::memory_order_relaxed)) + 1;
   shared.word.store((number << 48) + chunks - 1, std::memory_order_seq_cst);  // the first chunk is the caller's
   shared.wake(static_cast<int>(std::min<uint64_t>(chunks, threads_) - 1));
-  shared.work(chunks, 0);
+  shared.work(0);
   const auto all_out = [&] { return inside_of(shared.word.load(std::memory_order_acquire)) == 0; };
   int yields = 0;
   while (!spin(kJoinSpinUs, all_out)) {

@@ -64,7 +64,8 @@ class Team::Lease {
 
   // Calls function(first, last, worker) on disjoint ranges that cover [0, tasks), and returns when all are done. Ranges
   // are handed out in chunks of `grain` (at least 1), so no chunk is longer (except beyond 2^32 chunks); alone, one
-  // call gets them all. What tasks wrote is visible to the caller afterwards. Allocates nothing, takes no lock.
+  // call gets them all. Each worker begins with a part of its own, the same in every loop, and helps the others when it
+  // is done. What tasks wrote is visible to the caller afterwards. Allocates nothing, takes no lock.
   void run(int64_t tasks, int64_t grain, TeamFunction function) noexcept;
 
  private:

@@ -6,6 +6,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/expr/scale_weights.h"
 #include "runtime/graph/operators.h"
 
 namespace altrt::graph {
@@ -167,6 +168,7 @@ Composed compose(const Graph& graph, const std::vector<int>& nodes) {
   for (size_t t = 0; t < values.size(); ++t) value_of[c.tensors[t].name] = values[t];
   while (inline_one(c)) {
   }
+  jit::scale_weights(c);
   while (merge_one(c)) {
   }
   c = jit::prune(c);

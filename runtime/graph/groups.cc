@@ -173,13 +173,33 @@ class Grouper {
                                              [&](int reader) { return group_[reader] == id; });
   }
 
-  // Index maps in front of a matrix product, and maps in front of a row-wise operator, are read through.
+  // Index maps in front of a matrix product, factors of the channels in front of a convolution, and maps in front of a
+  // row-wise operator, are read through.
   void add_prologue(int node, int id) {
     const bool anchor = traits_[node].pattern == ops::Pattern::anchor;
-    absorb_maps(node, id, [&](int, int, int p) {
+    absorb_maps(node, id, [&](int n, int, int p) {
       const bool move = traits_[p].pattern == ops::Pattern::move;
-      return anchor ? move && reads_well(id, p) : move || !traits_[p].expensive;
+      if (!anchor) return move || !traits_[p].expensive;
+      return move ? reads_well(id, p) : n == node && scales_weights(id, p);
     });
+  }
+
+  jit::Computation with(int id, int extra) const {
+    std::vector<int> nodes = members_[id];
+    nodes.push_back(extra);
+    std::sort(nodes.begin(), nodes.end());
+    return compose(graph_, nodes).computation;
+  }
+
+  // Whether a convolution of single pixels reads `extra` as its image and can scale its weights instead.
+  bool scales_weights(int id, int extra) const {
+    if (traits_[extra].expensive) return false;
+    const jit::Computation c = with(id, extra);
+    if (c.anchor.kind != jit::AnchorKind::conv || c.anchor.groups != 1 || c.stages.size() != 1) return false;
+    if (c.anchor.data < 0 || c.anchor.weights < 0) return false;
+    const bool pixels = std::all_of(c.anchor.kernel.begin(), c.anchor.kernel.end(), [](int64_t k) { return k == 1; });
+    const jit::Factors factors = jit::factors_of(c.stages[0]);
+    return pixels && factors.first && factors.first.is(jit::ExprKind::access) && factors.first->id == c.anchor.data;
   }
 
   // Adds producers of `node`'s operands, and theirs in turn: pure maps that nobody outside the group reads and that
@@ -203,11 +223,7 @@ class Grouper {
   // Whether the anchor still reads its operands along straight lines when `extra` is inlined: linear indices, and a
   // second operand that is contiguous along the columns.
   bool reads_well(int id, int extra) const {
-    std::vector<int> nodes = members_[id];
-    nodes.push_back(extra);
-    std::sort(nodes.begin(), nodes.end());
-    const Composed composed = compose(graph_, nodes);
-    const jit::Computation& c = composed.computation;
+    const jit::Computation c = with(id, extra);
     if (c.anchor.kind != jit::AnchorKind::matmul || c.stages.size() != 1) return false;
     const jit::Stage& stage = c.stages[c.anchor.stage];
     jit::Ranges ranges;

@@ -46,9 +46,11 @@ void build_softmax(const NodeInfo& node, Builder& b) {
     return unary(ExprKind::exp, x(element) - b.at(greatest, rows.row_of(element)));
   });
   const auto e = [&](const Exprs& element) { return b.at(power, element); };
-  const int sum = rows.reduce_to(b, "sum", type, e, sum_state);
-  rows.map(b, b.output(), [&](const Exprs& element) { return div(e(element), b.at(sum, rows.row_of(element))); });
-  set_anchor(b, sum);
+  // One division a row.
+  const Expr inverse = div(jit::constant(type, 1), jit::state(0, type));
+  const int scale = rows.reduce_to(b, "scale", type, e, sum_state, inverse);
+  rows.map(b, b.output(), [&](const Exprs& element) { return e(element) * b.at(scale, rows.row_of(element)); });
+  set_anchor(b, scale);
 }
 
 void build_log_softmax(const NodeInfo& node, Builder& b) {

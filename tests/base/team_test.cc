@@ -92,6 +92,26 @@ TEST(Team, WorkersReallyShareTheWork) {
   EXPECT_EQ(threads.size(), 3u);
 }
 
+// Part of what a loop wrote is then still in the cache of the core that reads it in the next one.
+TEST(Team, WorkersBeginWithPartsOfTheirOwn) {
+  Team team(3);
+  Team::Lease lease(team);
+  for (int64_t grain : {1, 2}) {
+    for (int round = 0; round < 50; ++round) {
+      std::atomic<int> arrived{0}, strangers{0};
+      std::vector<std::atomic<bool>> begun(3);
+      // Nobody goes on to help before all have begun.
+      lease.run(30 * grain, grain, [&](int64_t first, int64_t, int worker) {
+        if (begun[static_cast<size_t>(worker)].exchange(true)) return;
+        if (first != 10 * grain * worker) ++strangers;
+        ++arrived;
+        while (arrived < 3) std::this_thread::yield();
+      });
+      ASSERT_EQ(strangers, 0) << round;
+    }
+  }
+}
+
 TEST(Team, SleepingWorkersWakeUp) {
   Team team(2, 0);
   for (int round = 0; round < 20; ++round) {

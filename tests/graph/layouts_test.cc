@@ -81,6 +81,31 @@ TEST(Layouts, BlocksAreHalvedWhereManyChannelsWouldBePadding) {
   }
 }
 
+// The factors of channels join a convolution of single pixels, which reads the image itself; others can't scale their
+// weights, or somebody else needs the product.
+TEST(Groups, FactorsOfChannelsJoinConvolutionsOfSinglePixels) {
+  const auto kinds = [](const Shape& factors, int64_t kernel, int64_t pad, int64_t groups, bool also_output) {
+    GraphBuilder b("net");
+    b.input("x", DataType::f32, {1, 16, 6, 6});
+    b.input("f", DataType::f32, factors);
+    const auto w = b.constant("w", random_tensor({16, 16 / groups, kernel, kernel}, 1));
+    const auto m = b.op("Mul", {"f", b.op("MaxPool", {"x"}, {{"kernel_shape", Integers{1, 1}}})}, {}, "m");
+    b.output(b.op("Conv", {m, w}, {{"pads", Integers{pad, pad, pad, pad}}, {"group", groups}}, "y"));
+    if (also_output) b.output("m");
+    std::string ops;
+    for (const Group& group : form_groups(simplified(b.build()))) ops += group.ops + " ";
+    return ops;
+  };
+  const std::string joined = "MaxPool Mul+Conv ", apart = "MaxPool+Mul Conv ";
+  EXPECT_EQ(kinds({1, 16, 1, 1}, 1, 0, 1, false), joined);
+  EXPECT_EQ(kinds({1, 16, 6, 6}, 1, 0, 1, false), apart);
+  EXPECT_EQ(kinds({1, 16, 1, 6}, 1, 0, 1, false), apart);
+  EXPECT_EQ(kinds({1, 16, 1, 1}, 3, 1, 1, false), apart);
+  EXPECT_EQ(kinds({1, 16, 1, 1}, 1, 1, 1, false), apart);
+  EXPECT_EQ(kinds({1, 16, 1, 1}, 1, 0, 4, false), apart);
+  EXPECT_EQ(kinds({1, 16, 1, 1}, 1, 0, 1, true), apart);
+}
+
 TEST(ChannelsLast, ImagesAndWeights) {
   GraphBuilder b("net");
   b.input("x", DataType::f32, {1, 16, 6, 6});

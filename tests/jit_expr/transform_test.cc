@@ -3,8 +3,8 @@
 
 #include <random>
 
-#include "jit/expr/computation.h"
 #include "jit/expr/evaluate.h"
+#include "jit/expr/scale_weights.h"
 #include "tests/jit_expr/samples.h"
 
 namespace altrt::jit {
@@ -129,6 +129,42 @@ TEST(Inline, substitutes_a_map_into_its_readers) {
   EXPECT_EQ(inlined.find_tensor("scaled"), -1);
   EXPECT_EQ(run(inlined, "y"), run(c, "y"));
   EXPECT_THROW(inline_stage(c, 1), Error);
+}
+
+// conv of x * scale[n, i, 0, 0], or of x * scale[n, i, y, x]; without padding, as its weights leave no room for it.
+Computation scaled_conv(bool by_channel) {
+  Computation c = testing::conv(3, 4, 6);
+  const int scale = c.add_tensor({"scale", DataType::f32, {1, 3, by_channel ? 1 : 8, by_channel ? 1 : 8}, Role::input});
+  c.tensors[0].shape = {1, 3, 8, 8};
+  Expr& update = c.stages[0].state[0].update;
+  const Expr n = variable("n"), i = variable("i");
+  const Expr row = variable("h") + variable("kh"), column = variable("w") + variable("kw");
+  const Expr factor = access(scale, DataType::f32, {n, i, by_channel ? Expr(0) : row, by_channel ? Expr(0) : column});
+  update = fma(factor * access(0, DataType::f32, {n, i, row, column}), update->args[1], update->args[2]);
+  c.anchor.pads = {0, 0, 0, 0};
+  c.anchor.data = -1;
+  verify(c);
+  return c;
+}
+
+TEST(ScaleWeights, takes_factors_that_no_pixel_changes) {
+  Computation c = scaled_conv(true);
+  const std::vector<float> before = run(c, "y");
+  ASSERT_TRUE(scale_weights(c));
+  verify(c);
+  EXPECT_EQ(c.anchor.data, c.find_tensor("x"));
+  EXPECT_EQ(to_string(c.stages[0].state[0].update->args[1]), "t3[n, i, 0, 0]*t1[o, i, kh, kw]");
+  const std::vector<float> after = run(c, "y");
+  for (size_t k = 0; k < after.size(); ++k) EXPECT_NEAR(after[k], before[k], 1e-5);
+  EXPECT_FALSE(scale_weights(c));  // there is nothing left to do
+}
+
+TEST(ScaleWeights, leaves_everything_else) {
+  for (Computation c : {scaled_conv(false), testing::conv(3, 4, 6), testing::softmax(3, 4)}) {
+    const std::string before = to_string(c);
+    EXPECT_FALSE(scale_weights(c));
+    EXPECT_EQ(to_string(c), before);
+  }
 }
 
 TEST(Inline, inverts_a_reshaping_store) {

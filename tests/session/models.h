@@ -53,6 +53,24 @@ inline Model conv_net(int64_t batch = 1) {
   return b.build();
 }
 
+/// A depthwise convolution, its channels weighted by what a small network makes of their means, and a convolution of
+/// single pixels.
+inline Model squeeze_net(int64_t batch = 1) {
+  GraphBuilder b("squeeze_net");
+  b.input("x", DataType::f32, {batch, 24, 9, 9});
+  const auto conv = [&](const std::string& in, const Shape& shape, const AttributeMap& attributes = {}) {
+    const std::string name = std::to_string(shape[0]) + "_" + std::to_string(shape[1]);
+    const auto w = b.constant("w" + name, random_tensor(shape, static_cast<uint64_t>(shape[0]), 0.4f));
+    return b.op("Conv", {in, w}, attributes);
+  };
+  const auto spread = conv("x", {24, 1, 3, 3}, {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{24}}});
+  const auto y = b.op("Mul", {spread, b.op("Sigmoid", {spread})});
+  const auto squeezed = b.op("Relu", {conv(b.op("GlobalAveragePool", {y}), {6, 24, 1, 1})});
+  const auto weighted = b.op("Mul", {y, b.op("Sigmoid", {conv(squeezed, {24, 6, 1, 1})})});
+  b.output(b.op("Relu", {conv(weighted, {20, 24, 1, 1})}, {}, "y"));
+  return b.build();
+}
+
 /// Softmax(x W) V with layer norm by its parts: matrix products, reductions, broadcasts.
 inline Model attention_net(int64_t batch = 2) {
   GraphBuilder b("attention_net");

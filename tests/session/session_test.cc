@@ -12,7 +12,8 @@ SessionOptions threads(int count) {
 }
 
 std::vector<Model> all_models() {
-  return {conv_net(), conv_net(3), conv_net(40), attention_net(), attention_net(80), alias_net()};
+  return {conv_net(),     conv_net(3),     conv_net(40),      squeeze_net(),
+          squeeze_net(3), attention_net(), attention_net(80), alias_net()};
 }
 
 TEST(Session, AgreesWithTheReferenceEvaluator) {
