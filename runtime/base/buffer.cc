@@ -38,6 +38,26 @@ void* allocate(size_t size) {
   return data;
 }
 
+std::shared_ptr<void> allocate_zero(size_t size) {
+  if (size < kHugePage) {
+    auto buffer = std::make_shared<AlignedBuffer>(size);
+    buffer->zero();
+    return {buffer, buffer->data()};
+  }
+  if (size > SIZE_MAX / 2) out_of_memory(size);
+  // Fresh pages are zero; what the heap has may not be.
+  const size_t length = round_up(size, page_size()), mapped = length + kHugePage;
+  void* mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) out_of_memory(size);
+  auto* const start = static_cast<uint8_t*>(mapping);
+  uint8_t* const data = start + (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
+  if (data > start) munmap(start, static_cast<size_t>(data - start));
+  uint8_t* const end = data + length;
+  if (end < start + mapped) munmap(end, static_cast<size_t>(start + mapped - end));
+  madvise(data, size / kHugePage * kHugePage, MADV_HUGEPAGE);
+  return {data, [length](void* memory) { munmap(memory, length); }};
+}
+
 void release_free_memory() {
 #ifdef __GLIBC__
   malloc_trim(0);
@@ -58,19 +78,13 @@ BufferPool::BufferPool(size_t expected)
     : piece_bytes_(expected < kHugePage ? 0 : std::min(round_up(expected, kHugePage), kMostPiece)) {}
 
 std::shared_ptr<void> BufferPool::allocate(size_t size) {
-  const bool alone = size >= std::min(kHugePage, piece_bytes_);
-  if (alone || !piece_ || piece_->size() - used_ < round_up(size, kAlignment)) {
-    auto fresh = std::make_shared<AlignedBuffer>(alone ? size : piece_bytes_);
-    if (alone) {
-      fresh->zero();
-      return {fresh, fresh->data()};
-    }
-    piece_ = std::move(fresh);
+  if (size >= std::min(kHugePage, piece_bytes_)) return allocate_zero(size);
+  if (!piece_ || piece_bytes_ - used_ < round_up(size, kAlignment)) {
+    piece_ = allocate_zero(piece_bytes_);
     used_ = 0;
   }
-  uint8_t* data = piece_->as<uint8_t>() + used_;
+  uint8_t* data = static_cast<uint8_t*>(piece_.get()) + used_;
   used_ += round_up(size, kAlignment);
-  std::memset(data, 0, size);
   return {piece_, data};
 }
 
