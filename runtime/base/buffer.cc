@@ -24,6 +24,9 @@ size_t page_size() {
 // A NaN in floating-point types of every width, but not the one that fills memory which nobody has written.
 uint8_t mark_at(const uint8_t* address) { return reinterpret_cast<uintptr_t>(address) % 2 == 0 ? 0xa7 : 0xff; }
 
+// What lies on huge pages: whole ones, and an end that nearly fills one.
+size_t huge_part(size_t size) { return (size + kHugePage / 4) / kHugePage * kHugePage; }
+
 [[noreturn]] void out_of_memory(size_t size) {
   throw Error(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(size) + " bytes");
 }
@@ -46,7 +49,8 @@ std::shared_ptr<void> allocate_zero(size_t size) {
   }
   if (size > SIZE_MAX / 2) out_of_memory(size);
   // Fresh pages are zero; what the heap has may not be.
-  const size_t length = round_up(size, page_size()), mapped = length + kHugePage;
+  const size_t huge = huge_part(size), length = std::max(round_up(size, page_size()), huge),
+               mapped = length + kHugePage;
   void* mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) out_of_memory(size);
   auto* const start = static_cast<uint8_t*>(mapping);
@@ -54,7 +58,7 @@ std::shared_ptr<void> allocate_zero(size_t size) {
   if (data > start) munmap(start, static_cast<size_t>(data - start));
   uint8_t* const end = data + length;
   if (end < start + mapped) munmap(end, static_cast<size_t>(start + mapped - end));
-  madvise(data, size / kHugePage * kHugePage, MADV_HUGEPAGE);
+  madvise(data, huge, MADV_HUGEPAGE);
   return {data, [length](void* memory) { munmap(memory, length); }};
 }
 

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <string>
 #include <vector>
 
 #include "runtime/base/buffer.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/throwing.h"
 
 namespace altrt::base {
 namespace {
@@ -47,19 +47,11 @@ void DeferredBytes::read(void* to, size_t offset, size_t size) const {
 }
 
 void DeferredBytes::read(void* to, Team& team) const {
-  std::exception_ptr error;
-  std::mutex mutex;
   const auto shares = static_cast<int64_t>((size_ + kShare - 1) / kShare);
-  team.run(shares, 1, [&](int64_t first, int64_t last, int) {
+  run_throwing(team, shares, 1, [&](int64_t first, int64_t last, int) {
     const size_t begin = static_cast<size_t>(first) * kShare, end = std::min(static_cast<size_t>(last) * kShare, size_);
-    try {
-      read(static_cast<char*>(to) + begin, begin, end - begin);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      error = std::current_exception();
-    }
+    read(static_cast<char*>(to) + begin, begin, end - begin);
   });
-  if (error) std::rethrow_exception(error);
 }
 
 uint64_t DeferredBytes::hash(uint64_t seed) {

@@ -1,12 +1,11 @@
 #include "runtime/graph/content_hash.h"
 
 #include <algorithm>
-#include <exception>
-#include <mutex>
 #include <vector>
 
 #include "runtime/base/deferred.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/throwing.h"
 
 namespace altrt::graph {
 namespace {
@@ -65,17 +64,9 @@ void hash_deferred(const Graph& graph, base::Team& team) {
   // The largest first: no thread is left alone with one at the end.
   std::stable_sort(tensors.begin(), tensors.end(),
                    [](const Tensor* a, const Tensor* b) { return a->bytes() > b->bytes(); });
-  std::exception_ptr error;
-  std::mutex mutex;
-  team.run(static_cast<int64_t>(tensors.size()), 1, [&](int64_t first, int64_t last, int) {
-    try {
-      for (int64_t i = first; i < last; ++i) hash_of(*tensors[static_cast<size_t>(i)]);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      error = std::current_exception();
-    }
+  base::run_throwing(team, static_cast<int64_t>(tensors.size()), 1, [&](int64_t first, int64_t last, int) {
+    for (int64_t i = first; i < last; ++i) hash_of(*tensors[static_cast<size_t>(i)]);
   });
-  if (error) std::rethrow_exception(error);
 }
 
 uint64_t content_hash(const Graph& graph, base::Team& team) {

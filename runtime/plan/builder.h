@@ -14,6 +14,8 @@
 
 namespace altrt::plan {
 
+class Slabs;
+
 class Builder {
  public:
   Builder(PlanInput input, WeightStore& weights, base::Team& team);
@@ -76,6 +78,7 @@ class Builder {
   /// With `sources`, tensors of the group, in the memory of tensor `host`.
   Constant pack_together(const Binding& binding, int host, const std::vector<int>& sources, Purpose purpose);
   void permute(const std::shared_ptr<const Tensor>& data, const jit::Layout& layout, void* memory, size_t room);
+  void permute_slabs(const base::DeferredBytes& data, const Slabs& slabs, void* memory);
   /// Zero memory for what steps read, where it lies together; else scratch memory.
   std::shared_ptr<void> memory_for(size_t bytes, Purpose purpose);
 

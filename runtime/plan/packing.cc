@@ -4,8 +4,11 @@
 #include <string>
 #include <utility>
 
+#include "runtime/base/buffer.h"
 #include "runtime/base/deferred.h"
+#include "runtime/base/throwing.h"
 #include "runtime/plan/builder.h"
+#include "runtime/plan/slabs.h"
 
 namespace altrt::plan {
 namespace {
@@ -32,11 +35,32 @@ Constant Builder::bytes_of(const std::shared_ptr<const Tensor>& data) {
 
 // Writes all of the memory, which has `room` bytes.
 void Builder::permute(const std::shared_ptr<const Tensor>& data, const jit::Layout& layout, void* memory, size_t room) {
+  const base::DeferredBytes* deferred = base::deferred_bytes(*data);
+  const int64_t packed =
+      jit::physical_elements(layout, extents(data->shape())) * static_cast<int64_t>(size_of(data->type()));
+  clear_from(memory, static_cast<size_t>(packed), room);
+  const Slabs slabs(*data, layout);
+  if (deferred && !deferred->in_memory() && slabs.count() > 1) return permute_slabs(*deferred, slabs, memory);
   const Constant from = bytes_of(data);
   const jit::Permute permute(data->type(), data->shape(), {}, layout);
   team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
             [&](int64_t first, int64_t last, int) { permute.run(from.get(), memory, first, last); });
-  clear_from(memory, static_cast<size_t>(permute.bytes_to()), room);
+}
+
+// Each thread reads what it packs, while it is in cache.
+void Builder::permute_slabs(const base::DeferredBytes& data, const Slabs& slabs, void* memory) {
+  const size_t stride = base::round_up(slabs.bytes(), base::kAlignment);
+  const std::shared_ptr<void> scratch = scratch_.take(stride * static_cast<size_t>(team_.threads()));
+  const jit::Permute whole = slabs.permute(false), last_one = slabs.permute(true);
+  base::run_throwing(team_, slabs.count(), 1, [&](int64_t first, int64_t last, int worker) {
+    auto* const piece = static_cast<uint8_t*>(scratch.get()) + static_cast<size_t>(worker) * stride;
+    for (int64_t s = first; s < last; ++s) {
+      const size_t offset = static_cast<size_t>(s) * slabs.bytes();
+      data.read(piece, offset, std::min(slabs.bytes(), data.size() - offset));
+      const jit::Permute& permute = s + 1 == slabs.count() ? last_one : whole;
+      permute.run(piece, static_cast<uint8_t*>(memory) + s * whole.bytes_to(), 0, permute.tasks());
+    }
+  });
 }
 
 Constant Builder::pack(const std::shared_ptr<const Tensor>& data, const jit::Layout& layout, Purpose purpose) {
