@@ -44,6 +44,9 @@ class ALTRT_API Model {
   /// Reads an ONNX file. External data is read only from inside the file's own folder (no links that leave it, no
   /// ".."). Error(io | invalid_model | unsupported | out_of_memory) names file, node and field; all operators that are
   /// missing are named in one message with their counts, when a Session is made (so that `operators()` can list them).
+  ///
+  /// Large weights are read when a session needs them. Until then the file may be renamed, replaced or removed, but who
+  /// writes into it makes what needs them throw Error(io).
   static Model load(const std::string& path);
   /// Reads ONNX bytes, which are copied as needed. External data is refused unless `external_data_folder` is given.
   /// `name` stands for the file in messages.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,7 +91,20 @@ struct TensorView {
   }
 };
 
+class Tensor;
+
+namespace base {
+
+class DeferredBytes;
+Tensor deferred_tensor(DataType type, const Shape& shape, std::shared_ptr<DeferredBytes> bytes);
+DeferredBytes* deferred_bytes(const Tensor& tensor);
+
+}  // namespace base
+
 /// A dense row-major tensor that owns its memory (64-byte aligned). Movable; copying copies the data.
+///
+/// Large weights of a model file take memory only when somebody asks for their data (thread-safe). That throws
+/// Error(io) if the file cannot be read any more or was changed since the model was loaded.
 class ALTRT_API Tensor {
  public:
   Tensor() = default;
@@ -106,24 +120,33 @@ class ALTRT_API Tensor {
   DataType type() const noexcept { return type_; }
   const Shape& shape() const noexcept { return shape_; }
   size_t bytes() const noexcept { return bytes_; }
-  void* data() noexcept { return data_; }
-  const void* data() const noexcept { return data_; }
+  void* data() {
+    if (deferred_) own();
+    return data_;
+  }
+  const void* data() const { return deferred_ ? fetched() : data_; }
   template <typename T>
-  T* as() noexcept {
-    return static_cast<T*>(data_);
+  T* as() {
+    return static_cast<T*>(data());
   }
   template <typename T>
-  const T* as() const noexcept {
-    return static_cast<const T*>(data_);
+  const T* as() const {
+    return static_cast<const T*>(data());
   }
   /// Valid as long as this tensor lives and is not assigned to.
-  TensorView view() const { return TensorView(data_, type_, shape_); }
+  TensorView view() const { return TensorView(const_cast<void*>(data()), type_, shape_); }
 
  private:
+  friend Tensor base::deferred_tensor(DataType type, const Shape& shape, std::shared_ptr<base::DeferredBytes> bytes);
+  friend base::DeferredBytes* base::deferred_bytes(const Tensor& tensor);
+  const void* fetched() const;
+  void own();
+
   DataType type_ = DataType::f32;
   Shape shape_{0};
   size_t bytes_ = 0;
   void* data_ = nullptr;
+  std::shared_ptr<base::DeferredBytes> deferred_;  // has the data in place of data_
 };
 
 }  // namespace altrt

@@ -206,6 +206,18 @@ void layout_winograd(const Computation& c, const WinogradParameters& w, Layouts&
   layouts["winograd_v"] = tiled(sizes.in, block, sizes.lead.size());
   layouts["winograd_z"] = tiled(sizes.out, block, sizes.lead.size());
   layouts["winograd_t"] = layouts["winograd_s"] = Layout().reorder(moved_last(6 + lead, 1));
+  const TensorDecl& tensor = c.tensors[static_cast<size_t>(c.anchor.weights)];
+  if (tensor.role != Role::constant) return;
+  // As they are transformed, vectors of o: [blocks of o, taps before the last two dimensions.., i, those of the last,
+  // o].
+  Layout weights;
+  if (rest) weights.pad(0, 0, rest, std::nullopt);
+  order = {0};
+  for (int64_t i = 0; i < lead; ++i) order.push_back(3 + i);
+  order.push_back(2);
+  for (auto i = lead; i < static_cast<int64_t>(tensor.shape.size()) - 2; ++i) order.push_back(3 + i);
+  order.push_back(1);
+  layouts[tensor.name] = weights.split(0, {0, wide}).reorder(order);
 }
 
 namespace {
@@ -218,8 +230,35 @@ std::vector<std::string> with_lead(std::vector<std::string> names, size_t at, co
   return names;
 }
 
+// A vector of constant weights for all points at a time, or, where that were too much code, for those of a row. Weights
+// that a run makes lie as their maker left them: one element for one point at a time.
+void schedule_weights(const Computation& c, bool constant, int64_t wide, int64_t lanes, StageSchedule& s) {
+  constexpr int64_t kMostProducts = 330;
+  const Stage& u = c.stages[c.find_stage("winograd_u")];
+  int64_t products = extent_of(u, "u.x") * extent_of(u, "u.y");
+  for (const Axis& tap : u.reduce) products *= tap.extent.bound;
+  if (!constant) {
+    s.unroll("u.r").unroll("u.s").parallel("u.x").parallel("u.y").parallel("u.o.0");
+    return;
+  }
+  std::vector<std::string> order{"u.o.0"};
+  for (const Axis& axis : u.axes)
+    if (axis.name.starts_with("u.k")) order.push_back(axis.name);
+  order.push_back("u.i");
+  for (const std::string& loop : order) s.parallel(loop);
+  std::string vector = "u.o.1";
+  if (wide > lanes && wide % lanes == 0) {
+    s.split(vector, lanes);
+    order.push_back(vector + ".0");
+    vector += ".1";
+  }
+  order.insert(order.end(), {"u.x", "u.y", "u.r", "u.s", vector});
+  s.reorder(order);
+  if (products <= kMostProducts) s.unroll("u.x");
+  s.unroll("u.y").unroll("u.r").unroll("u.s").vectorize(vector);
+}
+
 void schedule_transforms(const Sizes& sizes, const std::string& output, const std::string& column, Schedule& schedule) {
-  schedule["winograd_u"].unroll("u.r").unroll("u.s").parallel("u.x").parallel("u.y").parallel("u.o.0");
   schedule["winograd_t"]
       .reorder(with_lead({"t.n", "t.p", "t.q", "t.j", "t.r", "t.x", "t.i"}, 1, "t", sizes))
       .unroll("t.x")
@@ -301,6 +340,8 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
   const int64_t block = channel_block(layout_of(c, out.outputs[0], layouts));
   StageSchedule& y = schedule[out.name];
   const OutputLoops loops = cut_output(out, sizes, w, y);
+  const bool constant = c.tensors[static_cast<size_t>(c.anchor.weights)].role == Role::constant;
+  schedule_weights(c, constant, block * w.blocks, target.lanes, schedule["winograd_u"]);
   schedule_transforms(sizes, out.name, loops.columns.back(), schedule);
   StageSchedule &v = schedule["winograd_v"], &z = schedule["winograd_z"];
   const int64_t rows = w.by_rows ? 1 : sizes.tiles_h;

@@ -24,6 +24,9 @@ size_t page_size() {
 // A NaN in floating-point types of every width, but not the one that fills memory which nobody has written.
 uint8_t mark_at(const uint8_t* address) { return reinterpret_cast<uintptr_t>(address) % 2 == 0 ? 0xa7 : 0xff; }
 
+// What lies on huge pages: whole ones, and an end that nearly fills one.
+size_t huge_part(size_t size) { return (size + kHugePage / 4) / kHugePage * kHugePage; }
+
 [[noreturn]] void out_of_memory(size_t size) {
   throw Error(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(size) + " bytes");
 }
@@ -36,6 +39,27 @@ void* allocate(size_t size) {
   void* data = std::aligned_alloc(alignment, std::max(kAlignment, round_up(size, kAlignment)));
   if (data && size >= kHugePage) madvise(data, size / kHugePage * kHugePage, MADV_HUGEPAGE);
   return data;
+}
+
+std::shared_ptr<void> allocate_zero(size_t size) {
+  if (size < kHugePage) {
+    auto buffer = std::make_shared<AlignedBuffer>(size);
+    buffer->zero();
+    return {buffer, buffer->data()};
+  }
+  if (size > SIZE_MAX / 2) out_of_memory(size);
+  // Fresh pages are zero; what the heap has may not be.
+  const size_t huge = huge_part(size), length = std::max(round_up(size, page_size()), huge),
+               mapped = length + kHugePage;
+  void* mapping = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) out_of_memory(size);
+  auto* const start = static_cast<uint8_t*>(mapping);
+  uint8_t* const data = start + (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
+  if (data > start) munmap(start, static_cast<size_t>(data - start));
+  uint8_t* const end = data + length;
+  if (end < start + mapped) munmap(end, static_cast<size_t>(start + mapped - end));
+  madvise(data, huge, MADV_HUGEPAGE);
+  return {data, [length](void* memory) { munmap(memory, length); }};
 }
 
 void release_free_memory() {
@@ -58,19 +82,13 @@ BufferPool::BufferPool(size_t expected)
     : piece_bytes_(expected < kHugePage ? 0 : std::min(round_up(expected, kHugePage), kMostPiece)) {}
 
 std::shared_ptr<void> BufferPool::allocate(size_t size) {
-  const bool alone = size >= std::min(kHugePage, piece_bytes_);
-  if (alone || !piece_ || piece_->size() - used_ < round_up(size, kAlignment)) {
-    auto fresh = std::make_shared<AlignedBuffer>(alone ? size : piece_bytes_);
-    if (alone) {
-      fresh->zero();
-      return {fresh, fresh->data()};
-    }
-    piece_ = std::move(fresh);
+  if (size >= std::min(kHugePage, piece_bytes_)) return allocate_zero(size);
+  if (!piece_ || piece_bytes_ - used_ < round_up(size, kAlignment)) {
+    piece_ = allocate_zero(piece_bytes_);
     used_ = 0;
   }
-  uint8_t* data = piece_->as<uint8_t>() + used_;
+  uint8_t* data = static_cast<uint8_t*>(piece_.get()) + used_;
   used_ += round_up(size, kAlignment);
-  std::memset(data, 0, size);
   return {piece_, data};
 }
 

@@ -17,6 +17,11 @@ constexpr size_t round_up(size_t size, size_t multiple) { return (size + multipl
 // there is no memory.
 void* allocate(size_t size);
 
+// Memory like that of allocate(), but zero, which costs a pass over it only where it is small; pages of large memory
+// come into being where and when they are first touched, so that who fills it together with others shares that work.
+// Throws Error(out_of_memory).
+std::shared_ptr<void> allocate_zero(size_t size);
+
 // Gives pages that the C library's heap keeps without use back to the system. Takes milliseconds.
 void release_free_memory();
 
@@ -66,7 +71,7 @@ class BufferPool {
 
  private:
   size_t piece_bytes_;  // 0: every buffer by itself
-  std::shared_ptr<AlignedBuffer> piece_;
+  std::shared_ptr<void> piece_;
   size_t used_ = 0;  // of the piece
 };
 

@@ -6,11 +6,17 @@
 #include <string_view>
 #include <type_traits>
 
+#include "runtime/base/function_ref.h"
+
 namespace altrt::base {
 
 // 64-bit xxHash (XXH3) of `size` bytes. The value is the same on every machine and in every version of this library,
 // so that it may be written to files.
 uint64_t hash_bytes(const void* data, size_t size, uint64_t seed = 0);
+
+// The same of bytes that are not in memory together: `bytes(offset, count)` is asked for one piece of at most
+// `piece` bytes after the other.
+uint64_t hash_pieces(size_t size, size_t piece, uint64_t seed, FunctionRef<const void*(size_t, size_t)> bytes);
 
 // Running hash of a sequence of values. Strings are hashed with their length, so that ("ab", "c") and ("a", "bc")
 // differ; integers as 64-bit, so that the width of the caller's type does not matter.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/base/buffer.h"
+#include "runtime/base/deferred.h"
 
 namespace altrt {
 
@@ -79,6 +80,19 @@ std::string to_string(const Shape& shape) {
   return text + "]";
 }
 
+namespace {
+
+size_t byte_count(DataType type, const Shape& shape) {
+  size_t bytes = 0;
+  if (__builtin_mul_overflow(static_cast<size_t>(element_count(shape)), size_of(type), &bytes) ||
+      bytes > SIZE_MAX / 2) {
+    throw Error(ErrorCode::out_of_memory, "a tensor of shape " + to_string(shape) + " is too large");
+  }
+  return bytes;
+}
+
+}  // namespace
+
 Tensor::Tensor(DataType type, Shape shape) : Tensor(uninitialized(type, std::move(shape))) {
   std::memset(data_, 0, bytes_);
 }
@@ -87,26 +101,25 @@ Tensor Tensor::uninitialized(DataType type, Shape shape) {
   Tensor tensor;
   tensor.type_ = type;
   tensor.shape_ = std::move(shape);
-  size_t bytes = 0;
-  if (__builtin_mul_overflow(static_cast<size_t>(element_count(tensor.shape_)), size_of(type), &bytes) ||
-      bytes > SIZE_MAX / 2) {
-    throw Error(ErrorCode::out_of_memory, "a tensor of shape " + to_string(tensor.shape_) + " is too large");
-  }
-  // Whole cache lines plus one, so that whole vectors may be read at the end.
-  const size_t allocated = base::round_up(bytes, base::kAlignment) + base::kAlignment;
+  tensor.bytes_ = byte_count(type, tensor.shape_);
+  // A line more, so that whole vectors may be read at the end.
+  const size_t allocated = base::round_up(tensor.bytes_, base::kAlignment) + base::kAlignment;
   tensor.data_ = base::allocate(allocated);
   if (!tensor.data_) {
     throw Error(ErrorCode::out_of_memory, "cannot allocate a tensor of shape " + to_string(tensor.shape_));
   }
-  std::memset(static_cast<char*>(tensor.data_) + bytes, 0, allocated - bytes);
-  tensor.bytes_ = bytes;
+  std::memset(static_cast<char*>(tensor.data_) + tensor.bytes_, 0, allocated - tensor.bytes_);
   return tensor;
 }
 
 Tensor::Tensor(const Tensor& other) {
-  if (!other.data_) return;
+  if (!other.data_ && !other.deferred_) return;
   Tensor copy = uninitialized(other.type_, other.shape_);
-  std::memcpy(copy.data_, other.data_, other.bytes_);
+  if (other.deferred_) {
+    other.deferred_->read(copy.data_, 0, other.bytes_);
+  } else {
+    std::memcpy(copy.data_, other.data_, other.bytes_);
+  }
   *this = std::move(copy);
 }
 
@@ -114,16 +127,37 @@ Tensor::Tensor(Tensor&& other) noexcept
     : type_(other.type_),
       shape_(std::exchange(other.shape_, Shape{0})),
       bytes_(std::exchange(other.bytes_, 0)),
-      data_(std::exchange(other.data_, nullptr)) {}
+      data_(std::exchange(other.data_, nullptr)),
+      deferred_(std::move(other.deferred_)) {}
 
 Tensor& Tensor::operator=(Tensor other) noexcept {
   std::swap(type_, other.type_);
   std::swap(shape_, other.shape_);
   std::swap(bytes_, other.bytes_);
   std::swap(data_, other.data_);
+  std::swap(deferred_, other.deferred_);
   return *this;
 }
 
 Tensor::~Tensor() { std::free(data_); }
+
+const void* Tensor::fetched() const { return deferred_->data(); }
+
+void Tensor::own() { *this = Tensor(*this); }
+
+namespace base {
+
+Tensor deferred_tensor(DataType type, const Shape& shape, std::shared_ptr<DeferredBytes> bytes) {
+  Tensor tensor;
+  tensor.type_ = type;
+  tensor.shape_ = shape;
+  tensor.bytes_ = byte_count(type, shape);
+  tensor.deferred_ = std::move(bytes);
+  return tensor;
+}
+
+DeferredBytes* deferred_bytes(const Tensor& tensor) { return tensor.deferred_.get(); }
+
+}  // namespace base
 
 }  // namespace altrt

@@ -1,8 +1,11 @@
 #include "runtime/graph/content_hash.h"
 
+#include <algorithm>
 #include <vector>
 
+#include "runtime/base/deferred.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/throwing.h"
 
 namespace altrt::graph {
 namespace {
@@ -41,15 +44,38 @@ void add_attributes(base::Hasher& hasher, const ops::NodeAttributes& attributes)
 
 }  // namespace
 
+uint64_t hash_of(const Tensor& tensor) {
+  base::Hasher hasher;
+  base::DeferredBytes* const deferred = base::deferred_bytes(tensor);
+  if (!deferred) {
+    add_tensor(hasher, tensor);
+    return hasher.value();
+  }
+  hasher.add(tensor.type());
+  add_list(hasher, tensor.shape());
+  return deferred->hash(hasher.value());
+}
+
+void hash_deferred(const Graph& graph, base::Team& team) {
+  std::vector<const Tensor*> tensors;
+  for (const Value& value : graph.values) {
+    if (value.is_constant() && base::deferred_bytes(*value.data)) tensors.push_back(value.data.get());
+  }
+  // The largest first: no thread is left alone with one at the end.
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const Tensor* a, const Tensor* b) { return a->bytes() > b->bytes(); });
+  base::run_throwing(team, static_cast<int64_t>(tensors.size()), 1, [&](int64_t first, int64_t last, int) {
+    for (int64_t i = first; i < last; ++i) hash_of(*tensors[static_cast<size_t>(i)]);
+  });
+}
+
 uint64_t content_hash(const Graph& graph, base::Team& team) {
+  hash_deferred(graph, team);
   std::vector<uint64_t> constants(graph.values.size(), 0);
   team.run(static_cast<int64_t>(constants.size()), 1, [&](int64_t first, int64_t last, int) {
     for (int64_t i = first; i < last; ++i) {
       const Value& value = graph.values[static_cast<size_t>(i)];
-      if (!value.is_constant()) continue;
-      base::Hasher hasher;
-      add_tensor(hasher, *value.data);
-      constants[static_cast<size_t>(i)] = hasher.value();
+      if (value.is_constant()) constants[static_cast<size_t>(i)] = hash_of(*value.data);
     }
   });
   base::Hasher hasher;

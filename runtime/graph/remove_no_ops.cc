@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <string>
@@ -6,7 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/base/hash.h"
+#include "runtime/base/deferred.h"
+#include "runtime/graph/content_hash.h"
 #include "runtime/graph/graph.h"
 #include "runtime/graph/uses.h"
 
@@ -91,8 +93,23 @@ std::string key_of(const Graph& graph, const Node& node) {
   return key;
 }
 
+void copy_part(const Tensor& tensor, size_t offset, size_t bytes, void* to) {
+  if (const base::DeferredBytes* deferred = base::deferred_bytes(tensor)) return deferred->read(to, offset, bytes);
+  std::memcpy(to, static_cast<const char*>(tensor.data()) + offset, bytes);
+}
+
+// Piece by piece: those that are not in memory stay where they are.
 bool equal_data(const Tensor& a, const Tensor& b) {
-  return a.type() == b.type() && a.shape() == b.shape() && std::memcmp(a.data(), b.data(), a.bytes()) == 0;
+  if (a.type() != b.type() || a.shape() != b.shape()) return false;
+  constexpr size_t kPiece = 64 << 10;
+  std::vector<char> left(std::min(kPiece, a.bytes())), right(left.size());
+  for (size_t at = 0; at < a.bytes(); at += kPiece) {
+    const size_t bytes = std::min(kPiece, a.bytes() - at);
+    copy_part(a, at, bytes, left.data());
+    copy_part(b, at, bytes, right.data());
+    if (std::memcmp(left.data(), right.data(), bytes) != 0) return false;
+  }
+  return true;
 }
 
 class Removal {
@@ -133,7 +150,7 @@ class Removal {
     for (size_t i = 0; i < graph_.values.size(); ++i) {
       const Value& value = graph_.values[i];
       if (!value.is_constant() || uses_.is_output[i]) continue;
-      const uint64_t hash = base::hash_bytes(value.data->data(), value.data->bytes());
+      const uint64_t hash = hash_of(*value.data);
       const auto [first, last] = known.equal_range(hash);
       bool merged = false;
       for (auto at = first; at != last && !merged; ++at) {

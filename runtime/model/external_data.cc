@@ -18,6 +18,8 @@ namespace {
 constexpr uint64_t kBudgetPerByte = 4;
 constexpr size_t kMostFiles = 256;
 constexpr int kMostAttempts = 100;
+// Files that stay open for what is read later: descriptors are scarce, and some writers make a file for every tensor.
+constexpr size_t kMostDeferred = 8;
 
 std::string reason(int error) { return std::strerror(error); }
 
@@ -82,17 +84,6 @@ int open_walking(int folder, const std::vector<std::string>& parts) {
 
 }  // namespace
 
-File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-File& File::operator=(File&& other) noexcept {
-  std::swap(descriptor_, other.descriptor_);
-  return *this;
-}
-
-File::~File() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 File open_inside(const std::string& folder, const std::string& location, const ReadContext& context,
                  Containment containment) {
   const auto parts = components(location, context);
@@ -122,7 +113,7 @@ File open_inside(const std::string& folder, const std::string& location, const R
   return file;
 }
 
-const ExternalData::Entry& ExternalData::open(const std::string& location, ReadContext& context) {
+const ExternalData::Opened& ExternalData::open(const std::string& location, ReadContext& context) {
   if (folder_.empty()) {
     context.fail("has external data in " + quoted(location) +
                  ", but the model was loaded from memory without a folder for it");
@@ -132,39 +123,38 @@ const ExternalData::Entry& ExternalData::open(const std::string& location, ReadC
   if (found != files_.end()) return found->second;
   if (files_.size() >= kMostFiles)
     context.fail("external data lies in more than " + std::to_string(kMostFiles) + " files");
-  Entry entry;
-  entry.file = open_inside(folder_, path, context);
+  File file = open_inside(folder_, path, context);
   struct stat status {};
-  if (::fstat(entry.file.descriptor(), &status) != 0) context.fail("cannot examine external data", ErrorCode::io);
-  entry.size = static_cast<uint64_t>(status.st_size);
-  context.add_budget(kBudgetPerByte * entry.size);
-  return files_.emplace(path, std::move(entry)).first->second;
+  if (::fstat(file.descriptor(), &status) != 0) context.fail("cannot examine external data", ErrorCode::io);
+  const auto opened = std::make_shared<const SourceFile>(std::move(file), status, context.file() + ": " + quoted(path));
+  context.add_budget(kBudgetPerByte * opened->size());
+  return files_.emplace(path, opened).first->second;
 }
 
 void ExternalData::check(const ExternalRange& range, uint64_t bytes, ReadContext& context) {
-  const Entry& entry = open(range.location, context);
+  const uint64_t size = open(range.location, context)->size();
   if (range.length && *range.length != bytes) {
     context.fail("external data: field 'length' is " + std::to_string(*range.length) + ", but type and dims need " +
                  std::to_string(bytes) + " bytes");
   }
-  if (range.offset > entry.size || bytes > entry.size - range.offset) {
+  if (range.offset > size || bytes > size - range.offset) {
     context.fail("external data: " + std::to_string(bytes) + " bytes at offset " + std::to_string(range.offset) +
-                 " lie beyond the end of " + quoted(range.location) + " (" + std::to_string(entry.size) + " bytes)");
+                 " lie beyond the end of " + quoted(range.location) + " (" + std::to_string(size) + " bytes)");
   }
 }
 
 void ExternalData::read(const ExternalRange& range, void* to, uint64_t bytes, ReadContext& context) {
-  const Entry& entry = open(range.location, context);
-  auto* out = static_cast<char*>(to);
-  uint64_t done = 0;
-  while (done < bytes) {
-    const ssize_t got =
-        ::pread(entry.file.descriptor(), out + done, bytes - done, static_cast<off_t>(range.offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) context.fail("reading " + quoted(range.location) + ": " + reason(errno), ErrorCode::io);
-    if (got == 0) context.fail(quoted(range.location) + " became shorter while it was read", ErrorCode::io);
-    done += static_cast<uint64_t>(got);
-  }
+  open(range.location, context)->read_exactly(to, range.offset, bytes);
+}
+
+std::shared_ptr<base::DeferredBytes> ExternalData::deferred(const ExternalRange& range, uint64_t bytes,
+                                                            ReadContext& context) {
+  const Opened& file = open(range.location, context);
+  if (files_.size() > kMostDeferred && file.use_count() == 1) return nullptr;
+  const auto read = [file, start = range.offset](void* to, size_t offset, size_t size) {
+    file->read_exactly(to, start + offset, size);
+  };
+  return std::make_shared<base::DeferredBytes>(bytes, read);
 }
 
 }  // namespace altrt::model

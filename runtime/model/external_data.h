@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "runtime/base/deferred.h"
 #include "runtime/model/read_context.h"
+#include "runtime/model/source_file.h"
 
 namespace altrt::model {
 
@@ -15,20 +18,6 @@ struct ExternalRange {
   std::string location;  // relative path inside the folder
   uint64_t offset = 0;
   std::optional<uint64_t> length;  // absent: what the tensor needs
-};
-
-/// An open file descriptor.
-class File {
- public:
-  explicit File(int descriptor = -1) : descriptor_(descriptor) {}
-  File(File&& other) noexcept;
-  File& operator=(File&& other) noexcept;
-  ~File();
-  int descriptor() const { return descriptor_; }
-  explicit operator bool() const { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
 };
 
 /// How a path is kept inside its folder: by the kernel (openat2) where it has that, or component by component.
@@ -50,16 +39,15 @@ class ExternalData {
   void check(const ExternalRange& range, uint64_t bytes, ReadContext& context);
   /// Reads the range, which was checked.
   void read(const ExternalRange& range, void* to, uint64_t bytes, ReadContext& context);
+  /// The range, which was checked, to be read later. Null where too many files would stay open for that.
+  std::shared_ptr<base::DeferredBytes> deferred(const ExternalRange& range, uint64_t bytes, ReadContext& context);
 
  private:
-  struct Entry {
-    File file;
-    uint64_t size = 0;
-  };
-  const Entry& open(const std::string& location, ReadContext& context);
+  using Opened = std::shared_ptr<const SourceFile>;
+  const Opened& open(const std::string& location, ReadContext& context);
 
   std::string folder_;
-  std::map<std::string, Entry> files_;
+  std::map<std::string, Opened> files_;
 };
 
 }  // namespace altrt::model

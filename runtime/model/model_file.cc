@@ -23,17 +23,8 @@ using protozero::pbf_wire_type;
 
 constexpr uint64_t kMostVarint = protozero::max_varint_length;
 
-uint64_t read_at(int descriptor, const std::string& path, void* to, uint64_t offset, uint64_t bytes) {
-  uint64_t done = 0;
-  while (done < bytes) {
-    const ssize_t got =
-        ::pread(descriptor, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Error(ErrorCode::io, path + ": reading failed: " + std::strerror(errno));
-    if (got == 0) break;
-    done += static_cast<uint64_t>(got);
-  }
-  return done;
+void read_exactly(const ModelFile::Source& source, const std::string& name, void* to, uint64_t offset, uint64_t bytes) {
+  if (source(to, offset, bytes) != bytes) throw Error(ErrorCode::io, name + ": became shorter while it was read");
 }
 
 }  // namespace
@@ -124,18 +115,17 @@ ModelFile ModelFile::open(const std::string& path, uint64_t limit) {
     descriptor = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   } while (descriptor < 0 && errno == EINTR);
   if (descriptor < 0) fail(std::string("cannot open: ") + std::strerror(errno));
-  const auto file = std::make_shared<File>(descriptor);
+  File opened(descriptor);
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) fail(std::string("cannot examine: ") + std::strerror(errno));
   if (!S_ISREG(status.st_mode)) fail("is not a regular file");
-  const auto size = static_cast<uint64_t>(status.st_size);
+  const auto file = std::make_shared<const SourceFile>(std::move(opened), status, path);
+  const uint64_t size = file->size();
   if (size > limit) {
     fail("has " + std::to_string(size) + " bytes, more than the limit of " + std::to_string(limit),
          ErrorCode::out_of_memory);
   }
-  const Source source = [file, path](void* to, uint64_t offset, uint64_t bytes) {
-    return read_at(file->descriptor(), path, to, offset, bytes);
-  };
+  const Source source = [file](void* to, uint64_t offset, uint64_t bytes) { return file->read(to, offset, bytes); };
   return ModelFile(source, size, path);
 }
 
@@ -166,10 +156,17 @@ void ModelFile::copy(std::string_view part, void* to) const {
     std::memcpy(to, part.data(), part.size());
     return;
   }
-  const auto offset = static_cast<uint64_t>(part.data() - memory_.get());
-  if (source_(to, offset, part.size()) != part.size()) {
-    throw Error(ErrorCode::io, name_ + ": became shorter while it was read");
-  }
+  read_exactly(source_, name_, to, static_cast<uint64_t>(part.data() - memory_.get()), part.size());
+}
+
+std::shared_ptr<base::DeferredBytes> ModelFile::deferred(std::string_view part) const {
+  const auto same = [&](std::string_view hole) { return hole.data() == part.data() && hole.size() == part.size(); };
+  if (std::none_of(holes_.begin(), holes_.end(), same)) return nullptr;
+  const auto start = static_cast<uint64_t>(part.data() - memory_.get());
+  const auto read = [source = source_, name = name_, start](void* to, size_t offset, size_t size) {
+    read_exactly(source, name, to, start + offset, size);
+  };
+  return std::make_shared<base::DeferredBytes>(part.size(), read);
 }
 
 }  // namespace altrt::model

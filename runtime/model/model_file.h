@@ -1,5 +1,5 @@
-// A model file being read: everything but the bulk of its weights is in memory, those come from the file straight into
-// their tensors.
+// A model file being read: everything but the bulk of its weights is in memory, those stay in the file until they are
+// needed.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,15 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/deferred.h"
+
 namespace altrt::model {
 
 /// One thread at a time. The file may change meanwhile: what is read is judged as it is found.
 class ModelFile {
  public:
-  /// Reads up to `bytes` bytes at an offset of the file; returns how many there were (less only at its end).
+  /// Reads up to `bytes` bytes at an offset of the file; returns how many there were (less only at its end). From many
+  /// threads at a time, and as long as deferred bytes are there.
   using Source = std::function<uint64_t(void* to, uint64_t offset, uint64_t bytes)>;
   /// Weights (`raw_data` of initializers) of fewer bytes are read at once.
   static constexpr uint64_t kLeastHole = 256 << 10;
@@ -30,6 +33,8 @@ class ModelFile {
   const std::vector<std::string_view>& holes() const { return holes_; }
   /// Copies a part of bytes() from wherever it is. Error(io) if the file has become shorter.
   void copy(std::string_view part, void* to) const;
+  /// A part that is a hole, to be read later. Null for other parts.
+  std::shared_ptr<base::DeferredBytes> deferred(std::string_view part) const;
 
  private:
   friend class Skimmer;

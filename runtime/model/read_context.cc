@@ -37,6 +37,10 @@ void ReadContext::copy(std::string_view part, void* to) const {
   std::memcpy(to, part.data(), part.size());
 }
 
+std::shared_ptr<base::DeferredBytes> ReadContext::deferred(std::string_view part) const {
+  return source_ ? source_->deferred(part) : nullptr;
+}
+
 void ReadContext::take(uint64_t bytes) {
   if (bytes > budget_) {
     fail("decoded data would take " + std::to_string(bytes) + " bytes more, out of proportion to the file",

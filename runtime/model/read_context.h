@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <altrt/error.h>
 
+#include "runtime/base/deferred.h"
 #include "runtime/base/text.h"
 
 namespace altrt::model {
@@ -37,6 +39,8 @@ class ReadContext {
 
   /// Copies a part of the model's bytes. Error(io).
   void copy(std::string_view part, void* to) const;
+  /// A part that is not in memory, to be read later; null for other parts.
+  std::shared_ptr<base::DeferredBytes> deferred(std::string_view part) const;
 
   const std::string& file() const { return file_; }
 

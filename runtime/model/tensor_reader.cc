@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/model/message.h"
+#include "runtime/model/model_file.h"
 #include "runtime/model/onnx_fields.h"
 
 namespace altrt::model {
@@ -277,6 +278,16 @@ uint64_t checked_bytes(const RawTensor& raw, DataType type, const ReadContext& c
   return bytes;
 }
 
+// Large data that a tensor can have as it is. Null: it is decoded now.
+std::shared_ptr<base::DeferredBytes> deferred(const RawTensor& raw, DataType type, uint64_t bytes, ReadContext& context,
+                                              ExternalData* external) {
+  if (type == DataType::boolean) return nullptr;
+  if (raw.external) {
+    return bytes >= ModelFile::kLeastHole ? external->deferred(*raw.range, bytes, context) : nullptr;
+  }
+  return raw.data_field == tensor_proto::raw_data ? context.deferred(raw.raw) : nullptr;
+}
+
 std::shared_ptr<const Tensor> decode(const RawTensor& raw, DataType type, ReadContext& context,
                                      ExternalData* external) {
   const uint64_t bytes = checked_bytes(raw, type, context);
@@ -302,6 +313,9 @@ std::shared_ptr<const Tensor> decode(const RawTensor& raw, DataType type, ReadCo
   }
 
   context.take(bytes);
+  if (auto later = deferred(raw, type, bytes, context, external)) {
+    return std::make_shared<const Tensor>(base::deferred_tensor(type, raw.dims, std::move(later)));
+  }
   auto tensor = std::make_shared<Tensor>(Tensor::uninitialized(type, raw.dims));
   if (raw.external) {
     external->read(*raw.range, tensor->data(), bytes, context);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "jit/expr/bound_shape.h"
+#include "runtime/base/deferred.h"
 #include "runtime/base/hash.h"
 #include "runtime/graph/operators.h"
 #include "runtime/plan/builder.h"
@@ -44,6 +45,16 @@ size_t constant_bytes(const graph::Graph& graph) {
   return bytes;
 }
 
+// Of one constant that is not in memory, with slack.
+size_t most_deferred_bytes(const graph::Graph& graph) {
+  size_t bytes = 0;
+  for (const graph::Value& value : graph.values) {
+    if (!value.is_constant() || !base::deferred_bytes(*value.data)) continue;
+    bytes = std::max(bytes, static_cast<size_t>(buffer_bytes(value.type, value.shape, {})));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 bool is_shared(int64_t tasks, int64_t flops, int64_t bytes) {
@@ -52,7 +63,11 @@ bool is_shared(int64_t tasks, int64_t flops, int64_t bytes) {
 }
 
 Builder::Builder(PlanInput input, WeightStore& weights, base::Team& team)
-    : input_(std::move(input)), graph_(*input_.graph), weights_(weights), team_(team) {
+    : input_(std::move(input)),
+      graph_(*input_.graph),
+      weights_(weights),
+      team_(team),
+      scratch_(most_deferred_bytes(graph_)) {
   if (input_.device) {
     plan_.device = input_.device;
     stream_ = input_.device->make_stream();
@@ -249,7 +264,10 @@ void Builder::add_host(int group) {
     step.arguments.push_back(writes ? write(number, {}) : read_on_host(number));
     step.written.push_back(writes);
   };
-  for (const int input : node.inputs) add_view(input, false);
+  for (const int input : node.inputs) {
+    if (input >= 0 && value(input).is_constant()) value(input).data->data();  // the call may ask for it in any run
+    add_view(input, false);
+  }
   add_report(group);
   step.report = static_cast<int>(plan_.kernels.size()) - 1;
   for (const int output : node.outputs) add_view(output, true);

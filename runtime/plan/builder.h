@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,8 +10,11 @@
 #include "jit/layout/stored.h"
 #include "runtime/base/buffer.h"
 #include "runtime/plan/build.h"
+#include "runtime/plan/scratch.h"
 
 namespace altrt::plan {
+
+class Slabs;
 
 class Builder {
  public:
@@ -30,6 +34,8 @@ class Builder {
     jit::Layout layout;
     bool keeps_padding = false;  // has filled padding that its writer leaves alone
   };
+  /// What a constant is packed for: to be read in every run, or once, to make other constants of it.
+  enum class Purpose : uint8_t { steps, load };
   /// The tensors of one compiled group while its kernels are added.
   struct Binding {
     int group = -1;
@@ -58,10 +64,6 @@ class Builder {
   Location new_constant(Constant constant);
   Location packed(int value, const jit::Layout& layout);
   Location packed_together(const Binding& binding, int host, const std::vector<int>& sources);
-  std::shared_ptr<void> pack(const Tensor& data, const jit::Layout& layout);
-  /// Zero memory for a constant. Those that steps read lie together, those that only other constants are made of by
-  /// themselves: they are freed when the plan is made.
-  std::shared_ptr<void> constant_memory(int64_t bytes);
   void convert(int value, const Instance& from, const Location& to, const jit::Layout& layout);
   void set_conversion(Step& step, const graph::Value& value, const Instance& from, const Location& to,
                       const jit::Layout& layout);
@@ -69,8 +71,21 @@ class Builder {
   void assign_memory();
   void drop_unused_constants();
 
+  // packing.cc
+  /// A constant of the graph as it is, in the host's memory, for as long as somebody holds the result.
+  Constant bytes_of(const std::shared_ptr<const Tensor>& data);
+  Constant pack(const std::shared_ptr<const Tensor>& data, const jit::Layout& layout, Purpose purpose);
+  /// With `sources`, tensors of the group, in the memory of tensor `host`.
+  Constant pack_together(const Binding& binding, int host, const std::vector<int>& sources, Purpose purpose);
+  void permute(const std::shared_ptr<const Tensor>& data, const jit::Layout& layout, void* memory, size_t room);
+  void permute_slabs(const base::DeferredBytes& data, const Slabs& slabs, void* memory);
+  /// Zero memory for what steps read, where it lies together; else scratch memory.
+  std::shared_ptr<void> memory_for(size_t bytes, Purpose purpose);
+
   // constants.cc
   void run_constant_kernel(Binding& binding, int kernel);
+  /// What a constant kernel reads, for as long as somebody holds it.
+  Constant argument_at_load(Binding& binding, const jit::CompiledKernel& kernel, size_t argument);
   void run_at_load(const jit::CompiledKernel& kernel, const std::shared_ptr<jit::LoadedKernel>& loaded,
                    const std::vector<const void*>& arguments);
   Constant upload(const void* from, size_t bytes, size_t room);
@@ -89,7 +104,7 @@ class Builder {
   std::vector<std::vector<int>> outputs_of_;      // by value: numbers of the model outputs that it is
   std::vector<Draft> drafts_;                     // by storage
   base::BufferPool constants_;                    // what steps read
-  bool at_load_ = false;                          // what is packed now is read by a constant kernel
+  ScratchMemory scratch_;                         // what else is needed to make it
 };
 
 /// Bytes of a buffer for a tensor in a layout: whole vectors and a line of slack.

@@ -66,9 +66,31 @@ void Builder::run_at_load(const jit::CompiledKernel& kernel, const std::shared_p
   for (int t = 0; t < team_.threads(); ++t) workspaces.emplace_back(workspace_bytes);
   const int64_t sizes[1] = {0};
   const base::FloatEnvironment float_environment;
-  team_.run(kernel.tasks, 1, [&](int64_t first, int64_t last, int worker) {
+  team_.run(kernel.tasks, chunk(kernel.tasks, team_.threads()), [&](int64_t first, int64_t last, int worker) {
     function(arguments.data(), sizes, workspaces[static_cast<size_t>(worker)].data(), first, last);
   });
+}
+
+// A constant of the graph is packed for this kernel alone, unless steps read it in the same layout.
+Constant Builder::argument_at_load(Binding& binding, const jit::CompiledKernel& kernel, size_t argument) {
+  const int tensor = kernel.arguments[argument];
+  const int number = value_of(binding, tensor);
+  if (!binding.places.contains(tensor) && number >= 0 && value(number).is_constant()) {
+    const jit::Layout layout = binding.stored.layout(binding.code->compiled->computation, tensor);
+    const std::vector<int> sources = binding.stored.sources(tensor);
+    if (!sources.empty()) return pack_together(binding, tensor, sources, Purpose::load);
+    for (const Instance& instance : instances_[static_cast<size_t>(number)]) {
+      if (instance.layout == layout && instance.location.place == Place::constant) {
+        return plan_.constants[static_cast<size_t>(instance.location.index)];
+      }
+    }
+    return pack(value(number).data, layout, Purpose::load);
+  }
+  const Location place = place_of(binding, tensor, true);
+  if (place.place != Place::constant) {
+    throw Error(ErrorCode::internal, "plan: constant kernel '" + kernel.object.name + "' reads a variable");
+  }
+  return plan_.constants[static_cast<size_t>(place.index)];
 }
 
 void Builder::run_constant_kernel(Binding& binding, int k) {
@@ -88,27 +110,20 @@ void Builder::run_constant_kernel(Binding& binding, int k) {
 
   const auto make = [&]() -> Constant {
     auto made = std::make_shared<ConstantOutputs>();
+    std::vector<Constant> read;  // until the kernel has run
     std::vector<const void*> arguments(kernel.arguments.size(), nullptr);
     for (const size_t a : outputs) {
       const jit::TensorDecl& decl = tensors[static_cast<size_t>(kernel.arguments[a])];
       const jit::Layout layout = binding.stored.layout(compiled.computation, kernel.arguments[a]);
       const std::vector<int64_t> shape = jit::bound_shape(decl.shape);
-      const int64_t room = buffer_bytes(decl.type, shape, layout);
-      const std::shared_ptr<void> buffer = constant_memory(room);
+      const auto room = static_cast<size_t>(buffer_bytes(decl.type, shape, layout));
+      const std::shared_ptr<void> buffer = stream_ ? base::allocate_zero(room) : constants_.allocate(room);
       if (layout.has_filled_padding()) jit::fill_padding(decl.type, shape, layout, buffer.get());
-      const auto size = static_cast<size_t>(room);
-      made->buffers.push_back(stream_ ? upload(buffer.get(), size, size) : Constant(buffer));
+      made->buffers.push_back(stream_ ? upload(buffer.get(), room, room) : Constant(buffer));
       arguments[a] = made->buffers.back().get();
     }
     for (size_t a = 0; a < arguments.size(); ++a) {
-      if (arguments[a]) continue;
-      at_load_ = true;
-      const Location place = place_of(binding, kernel.arguments[a], true);
-      at_load_ = false;
-      if (place.place != Place::constant) {
-        throw Error(ErrorCode::internal, "plan: constant kernel '" + kernel.object.name + "' reads a variable");
-      }
-      arguments[a] = plan_.constants[static_cast<size_t>(place.index)].get();
+      if (!arguments[a]) arguments[a] = read.emplace_back(argument_at_load(binding, kernel, a)).get();
     }
     run_at_load(kernel, binding.code->loaded[static_cast<size_t>(k)], arguments);
     return made;

@@ -85,51 +85,20 @@ Location Builder::write(int number, const jit::Layout& layout) {
 }
 
 Location Builder::packed(int number, const jit::Layout& layout) {
-  const std::shared_ptr<const Tensor>& data = value(number).data;
-  const auto make = [&]() -> Constant {
-    const auto room = static_cast<size_t>(buffer_bytes(data->type(), data->shape(), layout));
-    if (layout.is_plain()) return stream_ ? upload(data->data(), data->bytes(), room) : Constant(data, data->data());
-    const std::shared_ptr<void> buffer = pack(*data, layout);
-    return stream_ ? upload(buffer.get(), room, room) : Constant(buffer);
-  };
-  return new_constant(weights_.get(place_ + "value " + std::to_string(number) + " " + jit::to_string(layout), make));
+  const std::string key = place_ + "value " + std::to_string(number) + " " + jit::to_string(layout);
+  return new_constant(weights_.get(key, [&] { return pack(value(number).data, layout, Purpose::steps); }));
 }
 
 // A constant and those that are stored at it, in one memory.
 Location Builder::packed_together(const Binding& binding, int host, const std::vector<int>& sources) {
   const jit::Computation& c = binding.code->compiled->computation;
-  const auto data_of = [&](int tensor) -> const Tensor& { return *value(constant_of(binding, tensor)).data; };
   std::string key = place_ + "values";
   std::vector<int> all{host};
   all.insert(all.end(), sources.begin(), sources.end());
   for (const int tensor : all) {
     key += " " + std::to_string(constant_of(binding, tensor)) + " " + jit::to_string(binding.stored.layout(c, tensor));
   }
-  const auto make = [&]() -> Constant {
-    const Tensor& first = data_of(host);
-    const jit::Layout layout = binding.stored.layout(c, host);
-    const std::shared_ptr<void> buffer = pack(first, layout);
-    for (const int source : sources) {
-      const Tensor& data = data_of(source);
-      jit::store_source(data.type(), data.shape(), binding.stored.layout(c, source), data.data(), buffer.get());
-    }
-    const auto room = static_cast<size_t>(buffer_bytes(first.type(), first.shape(), layout));
-    return stream_ ? upload(buffer.get(), room, room) : Constant(buffer);
-  };
-  return new_constant(weights_.get(key, make));
-}
-
-std::shared_ptr<void> Builder::pack(const Tensor& data, const jit::Layout& layout) {
-  const jit::Permute permute(data.type(), data.shape(), {}, layout);
-  const std::shared_ptr<void> buffer = constant_memory(buffer_bytes(data.type(), data.shape(), layout));
-  team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
-            [&](int64_t first, int64_t last, int) { permute.run(data.data(), buffer.get(), first, last); });
-  return buffer;
-}
-
-std::shared_ptr<void> Builder::constant_memory(int64_t bytes) {
-  if (!at_load_) return constants_.allocate(static_cast<size_t>(bytes));
-  return base::BufferPool().allocate(static_cast<size_t>(bytes));
+  return new_constant(weights_.get(key, [&] { return pack_together(binding, host, sources, Purpose::steps); }));
 }
 
 // What the step runs, on the CPU or on the device.

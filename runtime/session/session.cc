@@ -8,6 +8,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/trace.h"
+#include "runtime/graph/content_hash.h"
 #include "runtime/graph/graph.h"
 #include "runtime/plan/build.h"
 #include "runtime/session/cache.h"
@@ -74,6 +75,7 @@ Session::Session(const Model& model, const SessionOptions& options) {
 
   const base::Stopwatch whole;
   base::Stopwatch watch;
+  graph::hash_deferred(model.graph(), state->team);
   auto graph = std::make_shared<const graph::Graph>(
       graph::simplify(session::graph_of(model, options.operators), options.input_shapes, options.dimensions));
   session::check_stage(

@@ -3,6 +3,7 @@
 #include <altrt/error.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -38,6 +39,22 @@ TEST(AlignedBuffer, RefusesAbsurdSizes) {
 }
 
 constexpr size_t kHuge = size_t{2} << 20;
+
+TEST(ZeroMemory, IsZeroAlignedAndWritable) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{100'000}, (size_t{2} << 20) - 1, size_t{2} << 20, (size_t{7} << 20) + 5}) {
+    for (int again = 0; again < 2; ++again) {  // what the first one leaves behind is not zero
+      const std::shared_ptr<void> memory = allocate_zero(size);
+      ASSERT_NE(memory, nullptr);
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.get()) % kAlignment, 0u);
+      auto* const bytes = static_cast<uint8_t*>(memory.get());
+      EXPECT_TRUE(std::all_of(bytes, bytes + size, [](uint8_t byte) { return byte == 0; })) << size;
+      std::fill(bytes, bytes + size, uint8_t{0xff});
+    }
+  }
+  EXPECT_THROW(allocate_zero(SIZE_MAX - 1), Error);
+  EXPECT_THROW(allocate_zero(SIZE_MAX / 4), Error);
+}
 
 TEST(BufferPool, SmallBuffersLieSideBySideAndOutliveThePool) {
   std::vector<std::shared_ptr<void>> buffers;

@@ -10,6 +10,22 @@ namespace {
 // The published XXH3 value of the empty input: file names and checksums must not change with the library's version.
 TEST(Hash, IsTheXxh3OfTheBytes) { EXPECT_EQ(hash_bytes("", 0), 0x2d06800538d394c2u); }
 
+TEST(Hash, InPiecesIsTheSame) {
+  std::string bytes;
+  for (int i = 0; i < 5000; ++i) bytes += static_cast<char>(i * 7 + i / 256);
+  for (const size_t size : {0, 1, 16, 17, 128, 129, 240, 241, 1024, 4999, 5000}) {
+    for (const size_t piece : {1, 64, 100, 6000}) {
+      for (const uint64_t seed : {0, 3}) {
+        const auto part = [&](size_t offset, size_t count) -> const void* {
+          EXPECT_LE(count, piece);
+          return bytes.data() + offset;
+        };
+        EXPECT_EQ(hash_pieces(size, piece, seed, part), hash_bytes(bytes.data(), size, seed)) << size << " " << piece;
+      }
+    }
+  }
+}
+
 TEST(Hash, StringsDoNotRunTogether) {
   EXPECT_NE(Hasher().add("ab").add("c").value(), Hasher().add("a").add("bc").value());
   EXPECT_NE(Hasher().add("").value(), Hasher().value());

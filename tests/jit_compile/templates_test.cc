@@ -336,5 +336,8 @@ TEST(StrassenTemplate, MakesOneBlockAtATime) {
   EXPECT_EQ(kernels[1].nest.tasks(), 32 / 8);
 }
 
+// Channels that fill no block, one and two dimensions before the tile's, weights that are constant and those that are
+// not.
+
 }  // namespace
 }  // namespace altrt::jit

@@ -135,5 +135,40 @@ TEST(WinogradTemplate, NeedsBlocksOfOneGroup) {
   EXPECT_FALSE(has_winograd_template(c, {})) << "channels in no blocks";
 }
 
+TEST(WinogradTemplate, TransformsWeightsAVectorAtATime) {
+  const std::vector<Target> targets{host_target(), named_target("avx2")};
+  for (const ConvCase& k :
+       {ConvCase{.channels = 12, .outputs = 6, .spatial = {9, 10}, .kernel = {3, 3}, .pad = 1},
+        ConvCase{.channels = 8, .outputs = 64, .spatial = {8, 8}, .kernel = {3, 3}},
+        ConvCase{.channels = 5, .outputs = 32, .spatial = {4, 6, 7}, .kernel = {3, 3, 3}, .pad = 1},
+        ConvCase{.channels = 4, .outputs = 32, .spatial = {9, 9}, .kernel = {5, 5}, .pad = 2},
+        ConvCase{.channels = 3, .outputs = 32, .spatial = {17, 17}, .kernel = {7, 7}, .stride = 2, .pad = 3},
+        ConvCase{.channels = 4, .outputs = 32, .spatial = {30}, .kernel = {3}, .pad = 1}}) {
+    for (const int outputs : winograd_sizes(convolution(k))) {
+      for (const bool constant : {true, false}) {
+        Computation c = winograd(convolution(k), outputs);
+        TensorDecl& weights = c.tensors[static_cast<size_t>(c.anchor.weights)];
+        if (!constant) weights.role = Role::input;
+        for (const Target& target : targets) {
+          Layouts layouts{{c.tensors[static_cast<size_t>(c.stages.back().outputs[0])].name,
+                           blocked(c.tensors[static_cast<size_t>(c.stages.back().outputs[0])].shape, target.lanes)}};
+          layouts = default_layouts(c, target, layouts);
+          EXPECT_EQ(layouts.contains(weights.name), constant) << "an input lies as others left it";
+          const property::Case made = lowered_case("winograd", c, layouts, default_schedule(c, layouts, target), 1);
+          const std::string difference = run_machine_code(made, target);
+          EXPECT_NE(difference, "too large") << property::to_string(made);
+          if (outputs == 2 && k.kernel.back() == 3) {  // the other one's sums are no whole numbers
+            EXPECT_EQ(difference, "") << property::to_string(made);
+            EXPECT_EQ(property::check(made, property::run_interpreter), "") << property::to_string(made);
+          }
+          if (!constant) continue;
+          const int64_t vectors = k.outputs / target.lanes * k.channels;
+          EXPECT_GE(made.kernels[0].nest.tasks(), vectors / 2) << "all points of some vectors of weights at a time";
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace altrt::jit

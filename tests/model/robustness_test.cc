@@ -102,7 +102,7 @@ TEST(ModelFile, SaysThatTheFileBecameShorter) {
       size, "shrinking.onnx", 16);
   size = 0;
   try {
-    read_onnx(file, "shrinking.onnx");
+    read_onnx(file, "shrinking.onnx").values.at(0).data->data();
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::io);

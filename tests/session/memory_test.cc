@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "tests/records/folder.h"
 #include "tests/session/models.h"
 
 namespace altrt {
@@ -54,6 +55,21 @@ TEST(SessionMemory, WeightsAreKeptOnceWhenTheModelIsGone) {
   const double grown = resident_mb() - before;
   EXPECT_GT(grown, 60);
   EXPECT_LT(grown, 100) << "64 MB of weights";
+}
+
+// The weights' file is memory enough for them: nothing is kept of it beside what is packed, nor while that is made.
+TEST(SessionMemory, WeightsOfAFileAreKeptOnceWhileTheModelIsThere) {
+  const TestFolder folder;
+  heavy_model().save(folder.file("heavy.onnx"));
+  Session(conv_net(), options_for(Memory::lean));  // what any compilation leaves behind
+  const double before = resident_mb();
+  const Model model = Model::load(folder.file("heavy.onnx"));
+  EXPECT_LT(resident_mb() - before, 8);
+  const Session session(model, options_for(Memory::lean));
+  const Tensor x = random_tensor({32, 2048}, 3);
+  session.run({{"x", x.view()}});
+  EXPECT_GT(resident_mb() - before, 60);
+  EXPECT_LT(resident_mb() - before, 100) << "64 MB of weights";
 }
 
 // Free blocks, each too small to be given back when it is freed, between others of their size that stay.
