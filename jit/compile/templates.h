@@ -34,7 +34,7 @@ struct ConvParameters {
   int64_t cache_rows = 0;      // so many rows of tiles at a time for all output channels
   int64_t chunk = 0;           // input channels summed up at a time for a whole row of tiles, partial sums in memory;
                                // 0 = all of them for one tile
-  int64_t parallel = 0;        // outermost loops that are tasks; 0 = all outside the pixels of a row
+  int64_t parallel = 0;        // outermost loops that are tasks; 0 = all outside the pixels of a row, or of a tile
 
   bool operator==(const ConvParameters&) const = default;
 };

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "jit/compile/templates.h"
+#include "jit/loop/lower.h"
 #include "tests/jit_compile/operators.h"
 #include "tests/jit_compile/run_case.h"
 
@@ -199,6 +200,24 @@ TEST_P(Templates, GiveTheEvaluatorsBitsInEveryFamily) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Templates, testing::ValuesIn(operator_kinds()),
                          [](const auto& info) { return info.param; });
+
+// 5 blocks of 32 channels would be 3 tasks for one of two threads; where there are enough, rows stay whole.
+TEST(ConvTemplate, FewTasksAreCutAlongTheRows) {
+  const auto tasks = [](int64_t outputs, int64_t size, int64_t parallel) {
+    const Computation c =
+        convolution({.channels = 16, .outputs = outputs, .spatial = {size, size}, .kernel = {1, 1}, .bias = false});
+    Layouts layouts{{c.tensors[static_cast<size_t>(c.anchor.data)].name, blocked(shape_of(c, c.anchor.data), 16)},
+                    {c.tensors[static_cast<size_t>(c.stages[0].outputs[0])].name, blocked(output_shape(c), 16)}};
+    const ConvParameters p{.height = size, .width = 2, .blocks = 2, .parallel = parallel};
+    layouts[c.tensors[static_cast<size_t>(c.anchor.weights)].name] = packed_weights(c, layouts, p);
+    Schedule schedule;
+    schedule[c.stages[0].name] = schedule_conv(c, c.stages[0], layouts, p);
+    return lower(c, layouts, schedule).at(0).nest.tasks();
+  };
+  EXPECT_EQ(tasks(160, 7, 0), 5 * 4);
+  EXPECT_EQ(tasks(160, 7, 2), 5);
+  EXPECT_EQ(tasks(512, 7, 0), 16);
+}
 
 // --- images one after the other ---
 
