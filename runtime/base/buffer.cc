@@ -36,8 +36,9 @@ size_t huge_part(size_t size) { return (size + kHugePage / 4) / kHugePage * kHug
 void* allocate(size_t size) {
   if (size > SIZE_MAX / 2) return nullptr;
   const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
-  void* data = std::aligned_alloc(alignment, std::max(kAlignment, round_up(size, kAlignment)));
-  if (data && size >= kHugePage) madvise(data, size / kHugePage * kHugePage, MADV_HUGEPAGE);
+  void* data = nullptr;  // not by aligned_alloc: some refuse sizes that are no multiples of the alignment
+  if (posix_memalign(&data, alignment, std::max(kAlignment, round_up(size, kAlignment))) != 0) return nullptr;
+  if (size >= kHugePage) madvise(data, size / kHugePage * kHugePage, MADV_HUGEPAGE);
   return data;
 }
 
