@@ -1,12 +1,11 @@
 // Which algorithm to begin with, by counting: multiplications, and what must come from memory that is cold when the
 // kernel starts.
 #include <algorithm>
-#include <cmath>
-#include <utility>
 
 #include "jit/compile/decisions.h"
 #include "jit/compile/templates.h"
 #include "jit/expr/algorithms.h"
+#include "jit/expr/winograd_dimension.h"
 
 namespace altrt::jit {
 
@@ -26,10 +25,7 @@ double product(const std::vector<Extent>& extents, size_t first, size_t last) {
 
 // Images that the strides make of the last two dimensions.
 int64_t phases_of(const Anchor& anchor) {
-  int64_t phases = 1;
-  for (size_t i = anchor.kernel.size() - std::min<size_t>(2, anchor.kernel.size()); i < anchor.kernel.size(); ++i)
-    phases *= std::min(anchor.kernel[i], anchor.strides[i]);
-  return phases;
+  return winograd_dimension(anchor, 1, 2).phases() * winograd_dimension(anchor, 2, 2).phases();
 }
 
 // With at most `outputs` a tile in each dimension.
@@ -38,14 +34,12 @@ double winograd_cost(const Computation& c, int outputs) {
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const std::vector<Extent>& out =
       c.tensors[static_cast<size_t>(c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0])].shape;
-  const size_t rank = out.size(), spatial = rank - 2, lead = rank - std::min<size_t>(spatial, 2);
+  const size_t rank = out.size(), lead = rank - std::min<size_t>(rank - 2, 2);
   double tiles = 1, points = 1;
   for (size_t d = lead; d < rank; ++d) {
-    const int64_t kernel = c.anchor.kernel[d - 2], stride = c.anchor.strides[d - 2], taps = ceil_div(kernel, stride);
-    const double dilation = taps == 1 ? 1 : static_cast<double>(c.anchor.dilations[d - 2]);
-    const auto made = static_cast<double>(winograd_outputs(taps, outputs)), across = made * dilation;
-    tiles *= std::ceil(static_cast<double>(out[d].bound) / across) * dilation;
-    points *= made + static_cast<double>(taps) - 1;
+    const WinogradDimension dimension = winograd_dimension(c.anchor, rank - d, outputs);
+    tiles *= static_cast<double>(dimension.tiles(out[d].bound));
+    points *= static_cast<double>(dimension.points());
   }
   const auto phases = static_cast<double>(phases_of(c.anchor));
   const double batch = static_cast<double>(out[0].bound), group_in = static_cast<double>(weights[1].bound) * phases,
@@ -74,12 +68,10 @@ std::string predicted_algorithm(const Computation& c, const GroupDecision& decis
       (elements * product(out, 2, out.size()) * static_cast<double>(out[0].bound) + elements * kWeight) / kGain;
   std::string name = decision.algorithm;
   for (const int outputs : winograd_sizes(c)) {
-    const std::string algorithm = winograd_name(outputs);
-    if (!has_winograd_template(apply_algorithm(c, algorithm), decision.layouts)) continue;
     const double cost = winograd_cost(c, outputs);
-    if (cost >= best) continue;
+    if (cost >= best || !has_winograd_template(winograd(c, outputs), decision.layouts)) continue;
     best = cost;
-    name = algorithm;
+    name = winograd_name(outputs);
   }
   return name;
 }

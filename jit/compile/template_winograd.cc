@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "jit/compile/templates.h"
+#include "jit/expr/winograd_dimension.h"
 
 namespace altrt::jit {
 
@@ -41,24 +42,23 @@ int64_t extent_of(const Stage& stage, const std::string& axis) {
 }
 
 Sizes sizes_of(const Computation& c) {
-  const Stage &z = c.stages[c.find_stage("winograd_z")], &s = c.stages[c.find_stage("winograd_s")];
-  const Stage& v = c.stages[c.find_stage("winograd_v")];
-  const std::vector<int64_t>& dilations = c.anchor.dilations;
+  const Stage &z = c.stages[c.find_stage("winograd_z")], &v = c.stages[c.find_stage("winograd_v")];
+  const int outputs_per_tile = winograd_outputs(c.algorithm);
+  const WinogradDimension rows = winograd_dimension(c.anchor, 2, outputs_per_tile),
+                          columns = winograd_dimension(c.anchor, 1, outputs_per_tile);
   Sizes sizes;
-  sizes.has_rows = dilations.size() >= 2;
-  sizes.points = extent_of(z, "z.x") * extent_of(z, "z.y");
-  sizes.outputs_h = extent_of(s, "s.a");
+  sizes.has_rows = rows.exists;
+  sizes.points = rows.points() * columns.points();
+  sizes.outputs_h = rows.outputs;
+  sizes.outputs_w = columns.outputs;
+  sizes.dilation_h = rows.dilation;
+  sizes.dilation_w = columns.dilation;
   sizes.tiles_h = extent_of(z, "z.p");
   sizes.tiles_w = extent_of(z, "z.q");
   sizes.in = extent_of(v, "v.i");
   sizes.group_in = z.reduce[0].extent.bound;
   sizes.out = extent_of(z, "z.o");
-  // Where there is one tile a point, nothing is transformed, whatever the dilation.
-  sizes.dilation_w = c.anchor.kernel.back() == 1 ? 1 : dilations.back();
-  const int64_t taps = ceil_div(c.anchor.kernel.back(), c.anchor.strides.back());
-  sizes.outputs_w = extent_of(z, "z.y") - taps + 1;  // F(m, r) has m + r - 1 points
-  if (sizes.has_rows && c.anchor.kernel[dilations.size() - 2] != 1) sizes.dilation_h = dilations[dilations.size() - 2];
-  for (size_t i = 0; i + 2 < dilations.size(); ++i) sizes.lead.push_back(extent_of(z, lead_axis("z", i)));
+  for (size_t i = 0; i + 2 < c.anchor.kernel.size(); ++i) sizes.lead.push_back(extent_of(z, lead_axis("z", i)));
   return sizes;
 }
 

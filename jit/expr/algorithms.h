@@ -17,8 +17,6 @@ bool is_direct(const std::string& algorithm);
 /// The most outputs a tile, in each dimension, that winograd() knows for this convolution; none where it does not fit.
 std::vector<int> winograd_sizes(const Computation& c);
 Computation winograd(const Computation& c, int outputs_per_tile);
-/// Outputs a tile of a dimension in which a phase of the kernel has so many taps.
-int64_t winograd_outputs(int64_t taps, int64_t outputs_per_tile);
 /// "winograd2", "winograd4", and back; 0 of any other algorithm.
 std::string winograd_name(int outputs_per_tile);
 int winograd_outputs(const std::string& algorithm);

@@ -25,6 +25,7 @@
 #include <altrt/error.h>
 
 #include "jit/expr/algorithms.h"
+#include "jit/expr/winograd_dimension.h"
 #include "jit/expr/winograd_matrices.h"
 
 namespace altrt::jit {
@@ -33,47 +34,33 @@ namespace {
 
 constexpr int64_t kMostTaps = 5;
 
-/// One of the two dimensions that tiles are cut in.
-struct Dimension {
+/// A dimension with what its stages need.
+struct Dimension : WinogradDimension {
   WinogradMatrices matrices;
-  int64_t kernel = 1, stride = 1, dilation = 1, pad = 0;
-  int64_t tiles = 1;
-  bool exists = true;  // in the data
+  int64_t pad = 0, tile_count = 1;
 
-  int64_t phases() const { return std::min(stride, kernel); }
-  int64_t taps() const { return (kernel + stride - 1) / stride; }  // of a phase
   Expr row(const Expr& tile, const Expr& tap, const Expr& phase) const {
-    const Expr image = floor_div(tile, dilation) * (matrices.outputs * dilation) + floor_mod(tile, dilation);
+    const Expr image = floor_div(tile, dilation) * (outputs * dilation) + floor_mod(tile, dilation);
     return (image + tap * dilation) * stride + phase - pad;
   }
-  Expr tile(const Expr& at) const {
-    return floor_div(at, matrices.outputs * dilation) * dilation + floor_mod(at, dilation);
-  }
-  Expr inside(const Expr& at) const { return floor_div(floor_mod(at, matrices.outputs * dilation), dilation); }
+  Expr tile(const Expr& at) const { return floor_div(at, outputs * dilation) * dilation + floor_mod(at, dilation); }
+  Expr inside(const Expr& at) const { return floor_div(floor_mod(at, outputs * dilation), dilation); }
 };
 
-/// `from_end`: 1 = the last dimension.
-Dimension dimension_of(const Computation& c, size_t from_end, int64_t outputs) {
+Dimension dimension_of(const Computation& c, size_t from_end, int outputs_per_tile) {
   const Anchor& a = c.anchor;
-  Dimension d;
-  d.exists = a.kernel.size() >= from_end;
-  if (d.exists) {
-    d.kernel = a.kernel[a.kernel.size() - from_end];
-    d.stride = a.strides[a.strides.size() - from_end];
-  }
-  d.matrices = winograd_matrices(winograd_outputs(d.taps(), outputs), d.taps());
-  if (!d.exists) return d;
-  d.dilation = d.kernel == 1 ? 1 : a.dilations[a.dilations.size() - from_end];
-  d.pad = a.pads[a.kernel.size() - from_end];
+  const WinogradDimension d = winograd_dimension(a, from_end, outputs_per_tile);
+  Dimension dimension{d, winograd_matrices(d.outputs, d.taps())};
+  if (!d.exists) return dimension;
+  dimension.pad = a.pads[a.kernel.size() - from_end];
   const std::vector<Extent>& out = c.tensors[static_cast<size_t>(c.stages[a.stage].outputs[0])].shape;
-  const int64_t across = d.matrices.outputs * d.dilation;
-  d.tiles = (out[out.size() - from_end].bound + across - 1) / across * d.dilation;
-  return d;
+  dimension.tile_count = d.tiles(out[out.size() - from_end].bound);
+  return dimension;
 }
 
 class Winograd {
  public:
-  Winograd(const Computation& c, int64_t m)
+  Winograd(const Computation& c, int m)
       : c_(c),
         conv_(c.stages[c.anchor.stage]),
         outputs_per_tile_(m),
@@ -90,7 +77,7 @@ class Winograd {
 
   Computation make() {
     Computation result = c_;
-    result.algorithm = winograd_name(static_cast<int>(outputs_per_tile_));
+    result.algorithm = winograd_name(outputs_per_tile_);
     result.stages.erase(result.stages.begin() + c_.anchor.stage);
     std::vector<Stage> stages;
     const int u = transform_weights(result, stages);
@@ -163,7 +150,7 @@ class Winograd {
 
   int transform_weights(Computation& c, std::vector<Stage>& stages) const {
     const std::vector<Extent>& w = c_.tensors[c_.anchor.weights].shape;
-    const int64_t x = rows_.matrices.points, y = columns_.matrices.points, inputs = inputs_per_group();
+    const int64_t x = rows_.points(), y = columns_.points(), inputs = inputs_per_group();
     std::vector<Extent> shape{x, y, outputs_, inputs};
     std::vector<Axis> axes{{"u.x", x}, {"u.y", y}, {"u.o", outputs_}, {"u.i", inputs}};
     const Input from = input(variable("u.i"), w[1].bound);
@@ -192,11 +179,12 @@ class Winograd {
   int transform_data(Computation& c, std::vector<Stage>& stages) const {
     const std::vector<Extent>& data = c_.tensors[c_.anchor.data].shape;
     const size_t rank = data.size();
-    const int64_t points_x = rows_.matrices.points, points_y = columns_.matrices.points;
+    const int64_t points_x = rows_.points(), points_y = columns_.points();
     const std::vector<Axis> lead = lead_axes("t.", lead_in());
     std::vector<Axis> axes{{"t.n", batch_}, {"t.i", inputs()}};
     axes.insert(axes.end(), lead.begin(), lead.end());
-    axes.insert(axes.end(), {{"t.p", rows_.tiles}, {"t.q", columns_.tiles}, {"t.x", points_x}, {"t.j", points_y}});
+    axes.insert(axes.end(),
+                {{"t.p", rows_.tile_count}, {"t.q", columns_.tile_count}, {"t.x", points_x}, {"t.j", points_y}});
     std::vector<Extent> t_shape;
     for (const Axis& axis : axes) t_shape.push_back(axis.extent);
     const int t = add(c, "winograd_t", t_shape);
@@ -216,7 +204,7 @@ class Winograd {
     const std::vector<Axis> v_lead = lead_axes("v.", lead_in());
     std::vector<Axis> v_axes{{"v.x", points_x}, {"v.y", points_y}, {"v.n", batch_}, {"v.i", inputs()}};
     v_axes.insert(v_axes.end(), v_lead.begin(), v_lead.end());
-    v_axes.insert(v_axes.end(), {{"v.p", rows_.tiles}, {"v.q", columns_.tiles}});
+    v_axes.insert(v_axes.end(), {{"v.p", rows_.tile_count}, {"v.q", columns_.tile_count}});
     std::vector<Extent> v_shape;
     for (const Axis& axis : v_axes) v_shape.push_back(axis.extent.bound);
     const int v = add(c, "winograd_v", v_shape);
@@ -233,10 +221,9 @@ class Winograd {
     const std::vector<Extent>& data = c_.tensors[c_.anchor.data].shape;
     const std::vector<Extent>& w = c_.tensors[c_.anchor.weights].shape;
     const std::vector<Axis> lead = lead_axes("z.", lead_out_);
-    std::vector<Axis> axes{
-        {"z.x", rows_.matrices.points}, {"z.y", columns_.matrices.points}, {"z.n", batch_}, {"z.o", outputs_}};
+    std::vector<Axis> axes{{"z.x", rows_.points()}, {"z.y", columns_.points()}, {"z.n", batch_}, {"z.o", outputs_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
-    axes.insert(axes.end(), {{"z.p", rows_.tiles}, {"z.q", columns_.tiles}});
+    axes.insert(axes.end(), {{"z.p", rows_.tile_count}, {"z.q", columns_.tile_count}});
     std::vector<Extent> shape;
     for (const Axis& axis : axes) shape.push_back(axis.extent.bound);
     const int z = add(c, "winograd_z", shape);
@@ -267,17 +254,16 @@ class Winograd {
     const std::vector<Axis> lead = lead_axes("s.", lead_out_);
     std::vector<Axis> axes{{"s.n", batch_}, {"s.o", outputs_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
-    axes.insert(axes.end(), {{"s.p", rows_.tiles},
-                             {"s.q", columns_.tiles},
-                             {"s.a", rows_.matrices.outputs},
-                             {"s.y", columns_.matrices.points}});
+    axes.insert(
+        axes.end(),
+        {{"s.p", rows_.tile_count}, {"s.q", columns_.tile_count}, {"s.a", rows_.outputs}, {"s.y", columns_.points()}});
     std::vector<Extent> shape;
     for (const Axis& axis : axes) shape.push_back(axis.extent.bound);
     const int s = add(c, "winograd_s", shape);
     Exprs from{variable("s.x"), variable("s.y"), variable("s.n"), variable("s.o")};
     for (const Axis& axis : lead) from.push_back(variable(axis.name));
     from.insert(from.end(), {variable("s.p"), variable("s.q")});
-    const int64_t points_x = rows_.matrices.points, points_y = columns_.matrices.points;
+    const int64_t points_x = rows_.points(), points_y = columns_.points();
     stages.push_back(sum("winograd_s", axes, {{"s.x", points_x}}, s,
                          entry(rows_.matrices.at, points_x, variable("s.a"), variable("s.x")),
                          access(z, DataType::f32, from)));
@@ -297,7 +283,7 @@ class Winograd {
 
   const Computation& c_;
   const Stage& conv_;
-  const int64_t outputs_per_tile_;
+  const int outputs_per_tile_;
   const Dimension rows_, columns_;
   int lead_ = 0;
   Extent batch_;
@@ -307,9 +293,16 @@ class Winograd {
 
 }  // namespace
 
-int64_t winograd_outputs(int64_t taps, int64_t outputs_per_tile) {
+WinogradDimension winograd_dimension(const Anchor& a, size_t from_end, int outputs_per_tile) {
   constexpr int64_t kMostPoints = 6;
-  return taps == 1 ? 1 : std::min(outputs_per_tile, kMostPoints + 1 - taps);
+  WinogradDimension d;
+  d.exists = a.kernel.size() >= from_end;
+  if (!d.exists) return d;
+  d.kernel = a.kernel[a.kernel.size() - from_end];
+  d.stride = a.strides[a.strides.size() - from_end];
+  if (d.kernel > 1) d.dilation = a.dilations[a.dilations.size() - from_end];
+  if (d.taps() > 1) d.outputs = std::min<int64_t>(outputs_per_tile, kMostPoints + 1 - d.taps());
+  return d;
 }
 
 std::vector<int> winograd_sizes(const Computation& c) {
@@ -320,12 +313,13 @@ std::vector<int> winograd_sizes(const Computation& c) {
   if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return {};
   if (stage.axes.size() != data.size() || (a.groups > 1 && a.groups == data[1].bound)) return {};
   int64_t most_taps = 1, most_outputs = 1;
-  for (size_t i = a.kernel.size() - std::min<size_t>(2, a.kernel.size()); i < a.kernel.size(); ++i) {
-    const int64_t taps = (a.kernel[i] + a.strides[i] - 1) / a.strides[i];
-    const bool is_small = data[i + 2].bound < a.kernel[i];
-    if (taps > kMostTaps || (a.strides[i] > 1 && (a.groups > 1 || a.dilations[i] > 1 || is_small))) return {};
-    most_taps = std::max(most_taps, taps);
-    most_outputs = std::max(most_outputs, winograd_outputs(taps, 4));
+  for (const size_t from_end : {1, 2}) {
+    const WinogradDimension d = winograd_dimension(a, from_end, 4);
+    if (!d.exists) continue;
+    const bool is_small = data[data.size() - from_end].bound < d.kernel;
+    if (d.taps() > kMostTaps || (d.stride > 1 && (a.groups > 1 || d.dilation > 1 || is_small))) return {};
+    most_taps = std::max(most_taps, d.taps());
+    most_outputs = std::max(most_outputs, d.outputs);
   }
   if (most_taps == 1) return {};
   return most_outputs == 2 ? std::vector<int>{2} : std::vector<int>{2, 4};

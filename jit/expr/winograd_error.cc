@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "jit/expr/algorithms.h"
+#include "jit/expr/winograd_dimension.h"
 #include "jit/expr/winograd_matrices.h"
 
 namespace altrt::jit {
@@ -20,29 +21,17 @@ struct Tile {
 
 /// By dimension of a tile: rows, columns.
 struct Transforms {
+  WinogradDimension height, width;
   WinogradMatrices rows, columns;
-  int64_t row_taps = 1, column_taps = 1;  // of a phase
-  int64_t height = 1, width = 1;          // of the kernel
-  int64_t row_stride = 1, column_stride = 1;
 
-  int64_t column_phases() const { return std::min(column_stride, width); }
-  int64_t phases() const { return std::min(row_stride, height) * column_phases(); }
+  int64_t phases() const { return height.phases() * width.phases(); }
 };
 
-Transforms transforms_of(const Computation& c, int64_t outputs) {
-  const std::vector<int64_t>&kernel = c.anchor.kernel, &strides = c.anchor.strides;
-  Transforms t;
-  if (kernel.size() >= 2) {
-    t.height = kernel[kernel.size() - 2];
-    t.row_stride = strides[strides.size() - 2];
-  }
-  t.width = kernel.back();
-  t.column_stride = strides.back();
-  t.row_taps = (t.height + t.row_stride - 1) / t.row_stride;
-  t.column_taps = (t.width + t.column_stride - 1) / t.column_stride;
-  t.rows = winograd_matrices(winograd_outputs(t.row_taps, outputs), t.row_taps);
-  t.columns = winograd_matrices(winograd_outputs(t.column_taps, outputs), t.column_taps);
-  return t;
+Transforms transforms_of(const Computation& c, int outputs_per_tile) {
+  const WinogradDimension height = winograd_dimension(c.anchor, 2, outputs_per_tile),
+                          width = winograd_dimension(c.anchor, 1, outputs_per_tile);
+  return {height, width, winograd_matrices(height.outputs, height.taps()),
+          winograd_matrices(width.outputs, width.taps())};
 }
 
 /// One of a Transforms' pair of matrices, `rows` x `columns`.
@@ -67,12 +56,13 @@ Tile transform(const Matrix& left, const Matrix& right, const Tile& tile) {
 /// The taps of one phase; phases of one kernel lie one behind the other.
 Tile kernel_of(const Transforms& m, const float* weights, int64_t number) {
   const int64_t phase = number % m.phases(), kernel = number / m.phases();
-  const int64_t row_phase = phase / m.column_phases(), column_phase = phase % m.column_phases();
+  const int64_t row_phase = phase / m.width.phases(), column_phase = phase % m.width.phases();
   Tile taps;
-  for (int64_t r = 0; r < m.row_taps; ++r) {
-    for (int64_t s = 0; s < m.column_taps; ++s) {
-      const int64_t y = r * m.row_stride + row_phase, x = s * m.column_stride + column_phase;
-      if (y < m.height && x < m.width) taps.at[r][s] = weights[(kernel * m.height + y) * m.width + x];
+  for (int64_t r = 0; r < m.height.taps(); ++r) {
+    for (int64_t s = 0; s < m.width.taps(); ++s) {
+      const int64_t y = r * m.height.stride + row_phase, x = s * m.width.stride + column_phase;
+      if (y < m.height.kernel && x < m.width.kernel)
+        taps.at[r][s] = weights[(kernel * m.height.kernel + y) * m.width.kernel + x];
     }
   }
   return taps;
@@ -85,14 +75,14 @@ std::pair<double, double> squares(const Transforms& m, const float* weights, con
   double exact[kMost][kMost] = {};
   for (size_t i = 0; i < data.size(); ++i) {
     const Tile kernel = kernel_of(m, weights, static_cast<int64_t>(i));
-    const Tile u =
-        transform({*m.rows.g, m.rows.points, m.row_taps}, {*m.columns.g, m.columns.points, m.column_taps}, kernel);
+    const Tile u = transform({*m.rows.g, m.rows.points, m.height.taps()},
+                             {*m.columns.g, m.columns.points, m.width.taps()}, kernel);
     for (int64_t x = 0; x < m.rows.points; ++x)
       for (int64_t y = 0; y < m.columns.points; ++y) sum.at[x][y] += u.at[x][y] * transformed[i].at[x][y];
     for (int64_t a = 0; a < m.rows.outputs; ++a)
       for (int64_t b = 0; b < m.columns.outputs; ++b)
-        for (int64_t r = 0; r < m.row_taps; ++r)
-          for (int64_t s = 0; s < m.column_taps; ++s)
+        for (int64_t r = 0; r < m.height.taps(); ++r)
+          for (int64_t s = 0; s < m.width.taps(); ++s)
             exact[a][b] += static_cast<double>(kernel.at[r][s]) * static_cast<double>(data[i].at[a + r][b + s]);
   }
   const Tile found =
@@ -133,7 +123,7 @@ double winograd_error(const Computation& c, int outputs_per_tile, const float* w
   double worst = 0;
   const int64_t channels = shape[0].bound, sampled = std::min(channels, kChannels);
   for (int64_t k = 0; k < sampled; ++k) {
-    const float* own = weights + k * channels / sampled * kernels * m.height * m.width;
+    const float* own = weights + k * channels / sampled * kernels * m.height.kernel * m.width.kernel;
     double error = 0, whole = 0;
     for (size_t t = 0; t < kTiles; ++t) {
       const auto [e, w] = squares(m, own, data[t], transformed[t]);
