@@ -10,11 +10,6 @@ namespace altrt::jit {
 ImageExtents image_extents(const Computation& c, const Layouts& layouts) {
   StageSchedule s;
   const ImageLoops loops = image_loops(c, c.stages[static_cast<size_t>(c.anchor.stage)], layouts, s);
-  const auto product = [](const std::vector<LoopInfo>& all) {
-    int64_t count = 1;
-    for (const LoopInfo& loop : all) count *= loop.extent;
-    return count;
-  };
   ImageExtents extents;
   extents.channels = loops.vector.extent;
   extents.inputs = c.tensors[static_cast<size_t>(c.anchor.data)].shape[1].bound / std::max<int64_t>(1, c.anchor.groups);
@@ -26,8 +21,8 @@ ImageExtents image_extents(const Computation& c, const Layouts& layouts) {
   if (grouped) extents.blocks = std::max<int64_t>(1, outputs_per_group(c) / extents.channels);
   extents.height = loops.has_height ? loops.height.extent : 1;
   extents.width = loops.width.extent;
-  extents.tiles = product(loops.tiles);
-  extents.lead = product(loops.lead) * loops.batch.extent;
+  extents.tiles = points(loops.tiles);
+  extents.lead = points(loops.lead) * loops.batch.extent;
   return extents;
 }
 

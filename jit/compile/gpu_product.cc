@@ -165,10 +165,6 @@ std::string fuse(StageSchedule& s, const std::vector<std::string>& loops) {
   return name;
 }
 
-void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
-  list.insert(list.end(), more.begin(), more.end());
-}
-
 /// An operand's tile, fetched by all threads: in the order in which its source lies in memory.
 void schedule_operand(const Computation& c, const std::string& name, const std::string& product,
                       const std::string& loop, const Layouts& layouts, const GpuTile& tile, Schedule& schedule) {

@@ -36,6 +36,20 @@ std::vector<LoopInfo> stage_loops(const Computation& c, const Stage& stage, cons
   return loops;
 }
 
+void append(std::vector<std::string>& to, const std::vector<std::string>& loops) {
+  for (const std::string& loop : loops) append_one(to, loop);
+}
+
+void append_one(std::vector<std::string>& to, const std::string& loop) {
+  if (!loop.empty()) to.push_back(loop);
+}
+
+int64_t points(const std::vector<LoopInfo>& loops) {
+  int64_t count = 1;
+  for (const LoopInfo& loop : loops) count *= loop.extent;
+  return count;
+}
+
 std::vector<PhysicalDim> physical_dims(const Layout& layout, size_t rank) {
   std::vector<std::string> numbers;
   for (size_t i = 0; i < rank; ++i) numbers.push_back(std::to_string(i));

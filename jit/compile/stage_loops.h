@@ -48,6 +48,12 @@ std::vector<Expr> stage_accesses(const Stage& stage);
 /// Arithmetic of a stage as defined: its points, times two for each point of a reduction.
 int64_t stage_flops(const Stage& stage);
 
+/// Names of loops behind others; "" is no loop.
+void append(std::vector<std::string>& to, const std::vector<std::string>& loops);
+void append_one(std::vector<std::string>& to, const std::string& loop);
+/// Points that the loops run over together.
+int64_t points(const std::vector<LoopInfo>& loops);
+
 /// ceil(a / b) for positive b.
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up_to(int64_t a, int64_t b) { return ceil_div(a, b) * b; }

@@ -150,13 +150,6 @@ struct OuterLoops {
   }
 };
 
-template <typename T>
-void append(std::vector<std::string>& to, const T& loops) {
-  for (const std::string& loop : loops)
-    if (!loop.empty()) to.push_back(loop);
-}
-void append_one(std::vector<std::string>& to, const std::string& loop) { append(to, std::vector<std::string>{loop}); }
-
 std::vector<std::string> outer_order(const OuterLoops& o, const ConvParameters& p) {
   std::vector<std::string> order{o.batch}, channels = o.channels;
   append_one(channels, o.channel_part);
@@ -168,16 +161,6 @@ std::vector<std::string> outer_order(const OuterLoops& o, const ConvParameters& 
   append(order, o.rows);
   if (!p.tiles_first && p.rows_first) append(order, channels);
   return order;
-}
-
-}  // namespace
-
-namespace {
-
-int64_t points(const std::vector<LoopInfo>& loops) {
-  int64_t count = 1;
-  for (const LoopInfo& loop : loops) count *= loop.name.empty() ? 1 : loop.extent;
-  return count;
 }
 
 }  // namespace
@@ -235,7 +218,7 @@ StageSchedule schedule_conv(const Computation& c, const Stage& stage, const Layo
   if (p.parallel == 0 && parallel.size() == order.size() && ends && !width_outer.empty() && tasks < kEnoughTasks)
     parallel.push_back(width_outer);
   const bool taps_inside = p.taps_inside && reduction.inner.size() == 2;
-  append(order, std::vector{reduction.chunk, outer.row_part, width_outer, reduction.block});
+  append(order, {reduction.chunk, outer.row_part, width_outer, reduction.block});
   if (taps_inside) order.push_back(reduction.inner[0]);
   append(order, reduction.taps);
   order.insert(order.end(), reduction.inner.begin() + (taps_inside ? 1 : 0), reduction.inner.end());

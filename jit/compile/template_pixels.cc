@@ -37,14 +37,6 @@ struct TileLoops {
   std::string vector;
 };
 
-void add(std::vector<std::string>& to, const std::string& loop) {
-  if (!loop.empty()) to.push_back(loop);
-}
-
-void add(std::vector<std::string>& to, const std::vector<std::string>& loops) {
-  for (const std::string& loop : loops) add(to, loop);
-}
-
 TileLoops cut_tile(const Computation& c, const Layouts& layouts, const ImageLoops& loops, const PixelParameters& p,
                    const Target& target, StageSchedule& s) {
   const PixelExtents sizes = pixel_extents(c, layouts);
@@ -57,7 +49,7 @@ TileLoops cut_tile(const Computation& c, const Layouts& layouts, const ImageLoop
     channels = {channels.name + ".1", sizes.channels, false, false};
   }
   const auto [channels_outer, channels_tile] = split_tile(channels, p.channels, Tail::peel, s);
-  add(parts.channels, channels_outer);
+  append_one(parts.channels, channels_outer);
   parts.tile.push_back(channels_tile);
   for (const LoopInfo& loop : loops.lead) parts.rows.push_back(loop.name);
   std::string width = loops.width.name;
@@ -66,7 +58,7 @@ TileLoops cut_tile(const Computation& c, const Layouts& layouts, const ImageLoop
     width = loops.height.name + "*" + width;
   } else if (loops.has_height && p.height > 1) {
     const auto [height_outer, height_tile] = split_tile(loops.height, p.height, Tail::balance, s);
-    add(parts.rows, height_outer);
+    append_one(parts.rows, height_outer);
     parts.tile.push_back(height_tile);
   } else if (loops.has_height) {
     parts.rows.push_back(loops.height.name);
@@ -88,13 +80,13 @@ std::vector<std::string> order_reduction(const Computation& c, const Stage& stag
       continue;
     }
     const auto [channel, unrolled] = split_tile(axis, p.unroll, Tail::peel, s);
-    add(outer, channel);
+    append_one(outer, channel);
     s.unroll(unrolled);
     inner.push_back(unrolled);
   }
   std::vector<std::string> order = p.taps_inside ? outer : taps;
-  add(order, p.taps_inside ? taps : outer);
-  add(order, inner);
+  append(order, p.taps_inside ? taps : outer);
+  append(order, inner);
   if (p.height == 1) {
     for (const std::string& tap : taps) s.skip(tap);
   }
@@ -171,8 +163,7 @@ PixelExtents pixel_extents(const Computation& c, const Layouts& layouts) {
   return sizes;
 }
 
-double pixel_cost(const Computation& c, const Layouts& layouts, const PixelParameters& p, const Target& target) {
-  const PixelExtents sizes = pixel_extents(c, layouts);
+double pixel_cost(const Computation& c, const PixelExtents& sizes, const PixelParameters& p, const Target& target) {
   const int64_t columns = ceil_div(sizes.width, p.vectors * target.lanes), rows = ceil_div(sizes.height, p.height);
   const auto tiles = static_cast<double>(columns * rows);
   double cost = static_cast<double>(sizes.channels / p.channels) * step_cost(c, sizes, p, p.channels);
@@ -191,7 +182,7 @@ PixelParameters default_pixels(const Computation& c, const Layouts& layouts, con
       for (int64_t channels = 1; channels <= std::min(sizes.channels, most); ++channels) {
         PixelParameters p;
         p.channels = channels, p.height = height, p.vectors = vectors;
-        const double cost = pixel_cost(c, layouts, p, target);
+        const double cost = pixel_cost(c, sizes, p, target);
         if (best_cost >= 0 && cost >= best_cost * 0.995) continue;
         best_cost = cost;
         best = p;
@@ -213,15 +204,15 @@ StageSchedule schedule_pixels(const Computation& c, const Layouts& layouts, cons
   const ImageLoops loops = image_loops(c, stage, layouts, s);
   const TileLoops parts = cut_tile(c, layouts, loops, p, target, s);
   std::vector<std::string> order{parts.batch}, parallel;
-  if (!p.rows_first) add(order, parts.channels);
-  add(order, parts.rows);
+  if (!p.rows_first) append(order, parts.channels);
+  append(order, parts.rows);
   // A row is a task, or a part of it where there is only one.
   parallel = order;
   if (parts.rows.empty()) parallel.push_back(parts.columns);
   order.push_back(parts.columns);
-  if (p.rows_first) add(order, parts.channels);
-  add(order, order_reduction(c, stage, loops.reduce, p, s));
-  add(order, parts.tile);
+  if (p.rows_first) append(order, parts.channels);
+  append(order, order_reduction(c, stage, loops.reduce, p, s));
+  append(order, parts.tile);
   order.push_back(parts.vector);
   s.reorder(order);
   for (const std::string& loop : parts.tile) s.unroll(loop);

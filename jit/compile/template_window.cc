@@ -37,20 +37,17 @@ StageSchedule schedule_window(const Computation& c, const Layouts& layouts, cons
   for (const LoopInfo& loop : loops.lead) rows.push_back(loop.name);
   if (loops.has_height && p.height > 1) {
     const auto [height_outer, height_tile] = split_tile(loops.height, p.height, Tail::balance, s);
-    if (!height_outer.empty()) rows.push_back(height_outer);
+    append_one(rows, height_outer);
     tile.push_back(height_tile);
   } else if (loops.has_height) {
     rows.push_back(loops.height.name);
   }
   const auto [width_outer, width_tile] = split_tile(loops.width, p.width, Tail::balance, s);
   tile.push_back(width_tile);
-  const auto append = [&](const std::vector<std::string>& more) {
-    outer.insert(outer.end(), more.begin(), more.end());
-  };
-  append(p.rows_first ? rows : channels);
-  append(p.rows_first ? channels : rows);
+  append(outer, p.rows_first ? rows : channels);
+  append(outer, p.rows_first ? channels : rows);
   std::vector<std::string> order = outer;
-  if (!width_outer.empty()) order.push_back(width_outer);
+  append_one(order, width_outer);
   for (const LoopInfo& axis : loops.reduce) order.push_back(axis.name);
   order.insert(order.end(), tile.begin(), tile.end());
   order.push_back(loops.vector.name);

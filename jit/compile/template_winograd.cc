@@ -325,11 +325,6 @@ OutputLoops cut_output(const Stage& out, const Sizes& sizes, const WinogradParam
   return loops;
 }
 
-template <typename T>
-void append(std::vector<std::string>& to, const T& loops) {
-  to.insert(to.end(), loops.begin(), loops.end());
-}
-
 }  // namespace
 
 Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const Target& target,
@@ -373,8 +368,7 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
     z.compute_at(out.name, loops.blocks.empty() ? blocks : loops.blocks.back());
   }
   append(order, loops.columns);
-  if (!loops.row.empty()) order.push_back(loops.row);
-  append(order, std::vector{loops.tap, loops.column, loops.o + ".1"});
+  append(order, {loops.row, loops.tap, loops.column, loops.o + ".1"});
   y.reorder(order).unroll(loops.tap).unroll(loops.column).vectorize(loops.o + ".1");
   for (const std::string& loop : parallel) y.parallel(loop);
   return schedule;

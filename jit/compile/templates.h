@@ -146,7 +146,7 @@ struct PixelExtents {
 };
 PixelExtents pixel_extents(const Computation& c, const Layouts& layouts);
 /// Cycles for one step of the reduction over a whole plane, by a machine model.
-double pixel_cost(const Computation& c, const Layouts& layouts, const PixelParameters& parameters,
+double pixel_cost(const Computation& c, const PixelExtents& extents, const PixelParameters& parameters,
                   const Target& target);
 PixelParameters default_pixels(const Computation& c, const Layouts& layouts, const Target& target);
 

@@ -1,10 +1,10 @@
 #include "jit/loop/padding.h"
-#include "jit/expr/algorithms.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
+#include "jit/expr/algorithms.h"
 #include "jit/expr/analysis.h"
 #include "jit/loop/scope.h"
 

@@ -13,8 +13,7 @@ class ConvLoops final : public LoopSpace {
       : LoopSpace(c, initial, target, stored),
         stage_(changed().stages[static_cast<size_t>(changed().anchor.stage)]),
         extents_(jit::image_extents(changed(), initial.layouts)),
-        packs_(options.pack_weights &&
-               changed().tensors[static_cast<size_t>(changed().anchor.weights)].role == jit::Role::constant) {
+        packs_(packs_weights(options)) {
     const jit::ConvParameters start = jit::default_conv(changed(), initial.layouts, target);
     if (extents_.height > 1) add_knob("height", counts_up_to(std::min<int64_t>(extents_.height, 8)), start.height);
     add_knob("width", counts_up_to(std::min<int64_t>(extents_.width, 28)), start.width);

@@ -14,8 +14,7 @@ class MatmulLoops final : public LoopSpace {
         stage_(changed().stages[static_cast<size_t>(changed().anchor.stage)]),
         extents_(jit::matmul_extents(changed(), stage_)),
         tile_(jit::matmul_tile(changed(), initial.layouts)) {
-    packs_ = options.pack_weights && tile_.column_tiles == 1 &&
-             changed().tensors[static_cast<size_t>(changed().anchor.weights)].role == jit::Role::constant;
+    packs_ = packs_weights(options) && tile_.column_tiles == 1;
     const jit::MatmulParameters start = jit::default_matmul(changed(), initial.layouts, target);
     if (tile_.rows > 1) add_knob("rows", counts_up_to(std::min(tile_.rows, kMostTileRows)), start.rows);
     add_knob("columns", tile_columns(tile_.columns, target), start.columns);

@@ -14,10 +14,8 @@ class PixelLoops final : public LoopSpace {
              const SpaceOptions& options, bool stored)
       : LoopSpace(c, initial, target, stored),
         stage_(changed().stages[static_cast<size_t>(changed().anchor.stage)]),
-        extents_(jit::pixel_extents(changed(), initial.layouts)) {
-    const int weights = changed().anchor.weights;
-    packs_ = options.pack_weights && weights >= 0 &&
-             changed().tensors[static_cast<size_t>(weights)].role == jit::Role::constant;
+        extents_(jit::pixel_extents(changed(), initial.layouts)),
+        packs_(packs_weights(options)) {
     const jit::PixelParameters start = jit::default_pixels(changed(), initial.layouts, target);
     if (extents_.channels > 1) {
       add_knob("channels", counts_up_to(std::min(extents_.channels, kMostChannels)), start.channels);
@@ -48,7 +46,7 @@ class PixelLoops final : public LoopSpace {
             const Point point =
                 nearest({{"channels", channels}, {"height", height}, {"vectors", vectors}, {"rows_first", rows_first}});
             if (!plausible(point)) continue;
-            seeds.push_back({jit::pixel_cost(changed(), initial().layouts, parameters(point), target()), point});
+            seeds.push_back({jit::pixel_cost(changed(), extents_, parameters(point), target()), point});
           }
         }
       }
@@ -93,7 +91,7 @@ class PixelLoops final : public LoopSpace {
     features.set_log(Feature::parameter_0, static_cast<double>(p.height));
     features.set_log(Feature::parameter_1, static_cast<double>(p.vectors));
     features.set_log(Feature::parameter_2, static_cast<double>(p.channels));
-    features.set_log(Feature::parameter_3, jit::pixel_cost(changed(), initial().layouts, p, target()));
+    features.set_log(Feature::parameter_3, jit::pixel_cost(changed(), extents_, p, target()));
   }
 
   jit::GroupDecision make(const Point& point) const override {
@@ -110,7 +108,7 @@ class PixelLoops final : public LoopSpace {
 
   const jit::Stage& stage_;
   const jit::PixelExtents extents_;
-  bool packs_ = false;
+  const bool packs_;
 };
 
 }  // namespace

@@ -140,6 +140,11 @@ jit::GroupDecision LoopSpace::decide(const Point& point) const {
   return decision;
 }
 
+bool LoopSpace::packs_weights(const SpaceOptions& options) const {
+  const int weights = changed_.anchor.weights;
+  return options.pack_weights && weights >= 0 && changed_.tensors[static_cast<size_t>(weights)].role == Role::constant;
+}
+
 Features LoopSpace::features(const Point& point) const {
   Features features = common_;
   describe(point, features);

@@ -36,6 +36,8 @@ class LoopSpace : public Knobs {
   /// The Computation by the decision's algorithm.
   const jit::Computation& changed() const { return changed_; }
   const jit::Target& target() const { return target_; }
+  /// The anchor's weights are constant, and the options let the loops say how they are packed.
+  bool packs_weights(const SpaceOptions& options) const;
 
  private:
   virtual jit::GroupDecision make(const Point& point) const = 0;

@@ -14,10 +14,8 @@ class WindowLoops final : public LoopSpace {
               const SpaceOptions& options, bool stored)
       : LoopSpace(c, initial, target, stored),
         stage_(changed().stages[static_cast<size_t>(changed().anchor.stage)]),
-        extents_(jit::image_extents(changed(), initial.layouts)) {
-    const int weights = changed().anchor.weights;
-    packs_ = options.pack_weights && changed().anchor.kind == jit::AnchorKind::conv && weights >= 0 &&
-             changed().tensors[static_cast<size_t>(weights)].role == jit::Role::constant;
+        extents_(jit::image_extents(changed(), initial.layouts)),
+        packs_(packs_weights(options)) {
     for (const jit::Axis& axis : stage_.reduce) taps_ *= axis.extent.bound;
     const jit::WindowParameters start = jit::default_window(changed(), initial.layouts, target);
     if (extents_.height > 1) add_knob("height", counts_up_to(std::min<int64_t>(extents_.height, 4)), start.height);
@@ -98,7 +96,7 @@ class WindowLoops final : public LoopSpace {
   const jit::Stage& stage_;
   const jit::ImageExtents extents_;
   int64_t taps_ = 1;
-  bool packs_ = false;
+  const bool packs_;
 };
 
 }  // namespace
