@@ -42,6 +42,13 @@ void* allocate(size_t size) {
   return data;
 }
 
+void* allocate_with_slack(size_t bytes) {
+  const size_t allocated = round_up(bytes, kAlignment) + kAlignment;
+  void* data = allocate(allocated);
+  if (data) std::memset(static_cast<uint8_t*>(data) + bytes, 0, allocated - bytes);
+  return data;
+}
+
 std::shared_ptr<void> allocate_zero(size_t size) {
   if (size < kHugePage) {
     auto buffer = std::make_shared<AlignedBuffer>(size);

@@ -17,6 +17,9 @@ constexpr size_t round_up(size_t size, size_t multiple) { return (size + multipl
 // there is no memory.
 void* allocate(size_t size);
 
+// The same for the bytes of a tensor: with a line more, zero behind them, so that whole vectors may be read at the end.
+void* allocate_with_slack(size_t bytes);
+
 // Memory like that of allocate(), but zero, which costs a pass over it only where it is small; pages of large memory
 // come into being where and when they are first touched, so that who fills it together with others shares that work.
 // Throws Error(out_of_memory).

@@ -28,12 +28,9 @@ const void* DeferredBytes::data() {
   if (void* data = data_.load(std::memory_order_acquire)) return data;
   const std::lock_guard lock(mutex_);
   if (void* data = data_.load(std::memory_order_relaxed)) return data;
-  const size_t allocated = round_up(size_, kAlignment) + kAlignment;
-  std::unique_ptr<void, void (*)(void*)> memory(allocate(allocated), std::free);
+  std::unique_ptr<void, void (*)(void*)> memory(allocate_with_slack(size_), std::free);
   if (!memory) throw Error(ErrorCode::out_of_memory, "cannot allocate " + std::to_string(size_) + " bytes of weights");
-  auto* const bytes = static_cast<char*>(memory.get());
-  reader_(bytes, 0, size_);
-  std::memset(bytes + size_, 0, allocated - size_);
+  reader_(memory.get(), 0, size_);
   data_.store(memory.get(), std::memory_order_release);
   return memory.release();
 }

@@ -102,13 +102,10 @@ Tensor Tensor::uninitialized(DataType type, Shape shape) {
   tensor.type_ = type;
   tensor.shape_ = std::move(shape);
   tensor.bytes_ = byte_count(type, tensor.shape_);
-  // A line more, so that whole vectors may be read at the end.
-  const size_t allocated = base::round_up(tensor.bytes_, base::kAlignment) + base::kAlignment;
-  tensor.data_ = base::allocate(allocated);
+  tensor.data_ = base::allocate_with_slack(tensor.bytes_);
   if (!tensor.data_) {
     throw Error(ErrorCode::out_of_memory, "cannot allocate a tensor of shape " + to_string(tensor.shape_));
   }
-  std::memset(static_cast<char*>(tensor.data_) + tensor.bytes_, 0, allocated - tensor.bytes_);
   return tensor;
 }
 

@@ -43,7 +43,7 @@ void Builder::permute(const std::shared_ptr<const Tensor>& data, const jit::Layo
   if (deferred && !deferred->in_memory() && slabs.count() > 1) return permute_slabs(*deferred, slabs, memory);
   const Constant from = bytes_of(data);
   const jit::Permute permute(data->type(), data->shape(), {}, layout);
-  team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
+  team_.run(permute.tasks(), chunk(permute.tasks(), team_.threads()),
             [&](int64_t first, int64_t last, int) { permute.run(from.get(), memory, first, last); });
 }
 
