@@ -4,7 +4,6 @@
 #include <altrt/error.h>
 
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "tests/jit_cpu/fixture.h"
 #include "tests/jit_cpu/ir_faults.h"
 #include "tests/jit_cpu/run_nest.h"
+#include "tests/property/findings.h"
 #include "tests/property/harness.h"
 #include "tests/property/isolate.h"
 #include "tests/property/random.h"
@@ -107,12 +107,9 @@ std::string is_none(const property::Case& c, const Kernels& kernels) {
   return agrees(kRounding) ? "another order of a reduction" : "";
 }
 
-/// What became of one kind of fault.
-struct Findings {
-  int faults = 0, wrong = 0, died = 0;
-  int late = 0;                     // of those found: not on the first data set
-  std::map<std::string, int> none;  // why -> how many were no fault
-  std::vector<std::string> missed;
+/// Those of one kind; `late`: found, but not on the first data set.
+struct Findings : property::Findings {
+  int late = 0;
 };
 
 void look(const std::string& fault, const property::Case& c, const Target& target, Findings& findings) {
@@ -124,17 +121,10 @@ void look(const std::string& fault, const property::Case& c, const Target& targe
   const bool at_once = fate != Fate::right;
   if (!at_once) fate = fate_of(c, *kernels, &Kernels::object, 1, kLooks);
   const std::string none = fate == Fate::right ? is_none(c, *kernels) : "";
-  if (!none.empty()) {
-    ++findings.none[none];
-    return;
-  }
-  ++findings.faults;
-  findings.wrong += fate == Fate::wrong;
-  findings.died += fate == Fate::died;
-  findings.late += fate != Fate::right && !at_once;
-  if (fate != Fate::right) return;
-  findings.missed.push_back("seed " + std::to_string(c.seed) + ", " + c.kind + ", " +
-                            c.kernels[kernels->faulty].nest.name + ": " + kernels->fault.place);
+  const std::string place = "seed " + std::to_string(c.seed) + ", " + c.kind + ", " +
+                            c.kernels[kernels->faulty].nest.name + ": " + kernels->fault.place;
+  const bool is_fault = findings.add(fate, none, place);
+  findings.late += is_fault && fate != Fate::right && !at_once;
 }
 
 class MachineCodeFaults : public testing::TestWithParam<std::string> {};
@@ -155,23 +145,14 @@ TEST_P(MachineCodeFaults, AreFound) {
       ++too_large;
     }
   }
-  std::string none;
-  for (const auto& [why, count] : findings.none) none += " " + std::to_string(count) + " " + why + ";";
-  std::printf(
-      "%-24s %2d of %2d found: %d by results, %d by guard pages or traps; %d not at once; none:%s %d too large\n",
-      GetParam().c_str(), findings.wrong + findings.died, findings.faults, findings.wrong, findings.died, findings.late,
-      none.c_str(), too_large);
+  std::printf("%-24s %s %d not at once, %d too large\n", GetParam().c_str(), findings.summary().c_str(), findings.late,
+              too_large);
   EXPECT_EQ(findings.faults, kInjected);
   EXPECT_LE(findings.late, kInjected / 3) << "the first data set shows too little";
   for (const std::string& missed : findings.missed) ADD_FAILURE() << GetParam() << " is missed in " << missed;
 }
 
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name;
-  for (const char c : info.param) name += std::isalpha(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(Kinds, MachineCodeFaults, testing::ValuesIn(ir_faults()), test_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, MachineCodeFaults, testing::ValuesIn(ir_faults()), property::fault_name);
 
 /// The fault lies between the code and the data: an operand in another order than the code was made for.
 TEST(MachineCode, StalePackingIsFound) {

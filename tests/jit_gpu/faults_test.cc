@@ -9,6 +9,7 @@
 #include "tests/jit_gpu/gpu_case.h"
 #include "tests/jit_gpu/run_host.h"
 #include "tests/jit_gpu/text_faults.h"
+#include "tests/property/findings.h"
 #include "tests/property/harness.h"
 #include "tests/property/isolate.h"
 
@@ -80,12 +81,7 @@ TEST_P(CudaTextFaults, AreFound) {
   EXPECT_GE(found, least.at(GetParam()));
 }
 
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name;
-  for (const char c : info.param) name += std::isalpha(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(Kinds, CudaTextFaults, testing::ValuesIn(property::text_faults()), test_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, CudaTextFaults, testing::ValuesIn(property::text_faults()), property::fault_name);
 
 }  // namespace
 }  // namespace altrt::jit

@@ -8,12 +8,12 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <random>
 
 #include "jit/cpu/cpu.h"
 #include "jit/loop/lower.h"
 #include "tests/jit_cpu/ir_faults.h"
+#include "tests/property/findings.h"
 #include "tests/property/isolate.h"
 #include "tests/property/random.h"
 #include "tests/tuner/groups.h"
@@ -217,25 +217,11 @@ const std::vector<std::unique_ptr<Subject>>& subjects() {
   return all;
 }
 
-/// Faults of one kind in one group and what became of them.
-struct Findings {
-  int faults = 0, wrong = 0, died = 0;
-  std::map<std::string, int> none;  // why -> how many were no fault
-  std::vector<std::string> missed;
-};
-
-void look(Subject& subject, const std::string& fault, const Place& place, Findings& findings) {
+void look(Subject& subject, const std::string& fault, const Place& place, property::Findings& findings) {
   const jit::FaultyKernel faulty = subject.faulty(fault, place);
   const Fate fate = property::isolated([&] { return !subject.finds(fault, place, faulty); }, 20);
   const std::string none = fate == Fate::right ? subject.is_none(place, faulty) : "";
-  if (!none.empty()) {
-    ++findings.none[none];
-    return;
-  }
-  ++findings.faults;
-  findings.wrong += fate == Fate::wrong;
-  findings.died += fate == Fate::died;
-  if (fate == Fate::right) findings.missed.push_back(subject.computation().name + ": " + faulty.place);
+  findings.add(fate, none, subject.computation().name + ": " + faulty.place);
 }
 
 class GateFaults : public testing::TestWithParam<std::string> {};
@@ -247,7 +233,7 @@ TEST_P(GateFaults, AreFound) {
     ASSERT_EQ(subject->check(subject->group()), "");
     places.push_back(subject->places(GetParam()));
   }
-  Findings findings;
+  property::Findings findings;
   for (bool any = true; any && findings.faults < kWanted;) {
     any = false;
     for (size_t s = 0; s < places.size() && findings.faults < kWanted; ++s) {
@@ -257,20 +243,12 @@ TEST_P(GateFaults, AreFound) {
       places[s].pop_back();
     }
   }
-  std::string none;
-  for (const auto& [why, count] : findings.none) none += " " + std::to_string(count) + " " + why + ";";
-  std::printf("%-24s %2d of %2d found: %d by results, %d by guard pages or traps; none:%s\n", GetParam().c_str(),
-              findings.wrong + findings.died, findings.faults, findings.wrong, findings.died, none.c_str());
+  std::printf("%-24s %s\n", GetParam().c_str(), findings.summary().c_str());
   for (const std::string& place : findings.missed) ADD_FAILURE() << GetParam() << " is missed in " << place;
   EXPECT_EQ(findings.faults, kWanted);
 }
 
-std::string test_name(const testing::TestParamInfo<std::string>& info) {
-  std::string name;
-  for (const char c : info.param) name += std::isalpha(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
-}
-INSTANTIATE_TEST_SUITE_P(Kinds, GateFaults, testing::ValuesIn(jit::ir_faults()), test_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, GateFaults, testing::ValuesIn(jit::ir_faults()), property::fault_name);
 
 /// Constants packed for another layout than the code was made for.
 TEST(Gate, StalePackingIsFound) {
