@@ -7,6 +7,7 @@
 #include "jit/compile/decisions.h"
 #include "jit/expr/computation.h"
 #include "jit/kernel/kernel.h"
+#include "jit/loop/reach.h"
 
 namespace altrt::jit {
 
@@ -17,6 +18,7 @@ struct CompiledKernel {
   int64_t tasks = 1;           // of the flattened parallel range (symbolic outer extents at their bound)
   int symbolic_size = -1;      // size index that multiplies the tasks; -1 = tasks is exact
   int64_t flops = 0;
+  std::vector<LoopReach> loops;  // of the tasks, on a CPU; none where nothing is known
   /// All inputs are constants: run once at load, its outputs are constants of the plan (Winograd's transformed
   /// weights).
   bool constant = false;

@@ -21,17 +21,15 @@
 namespace altrt::base {
 namespace {
 
-// The word that announces a loop and says how many chunks there are: bits 48 to 63 number the loops, bits 32 to 47
-// count the workers inside, and the lower half is the number of chunks nobody has taken yet. While it is not 0 the loop
-// is open. Whoever has taken one from that number finds out which in the ranges below. A worker that sleeps through
-// exactly 65,536 loops takes the next one for the one it knows and stays out of it, which is harmless: the caller
-// finishes every loop alone if nobody joins.
 constexpr int kMaxThreads = 0xffff;
-constexpr uint64_t kMaxChunks = 0xffffffff;
-constexpr uint64_t kOneInside = uint64_t{1} << 32;
-constexpr uint32_t number_of(uint64_t word) { return static_cast<uint32_t>(word >> 48); }
-constexpr uint64_t inside_of(uint64_t word) { return (word >> 32) & 0xffff; }
-constexpr uint64_t chunks_left(uint64_t word) { return word & 0xffffffff; }
+// A loop is dealt in no more chunks.
+constexpr int64_t kMaxChunks = (int64_t{1} << 24) - 1;
+// A word that counts chunks of a loop: the loop's number above, the count below. A number of 40 bits outlives any
+// process: a loop takes a microsecond.
+constexpr int kCountBits = 24;
+constexpr uint64_t word_of(uint64_t loop, uint64_t count) { return (loop << kCountBits) + count; }
+constexpr uint64_t loop_of(uint64_t word) { return word >> kCountBits; }
+constexpr uint64_t count_of(uint64_t word) { return word & ((uint64_t{1} << kCountBits) - 1); }
 
 // How long a caller spins for the workers' last chunks before it offers its processor: one of them may need it. After
 // so many offers it sleeps instead: a real-time thread offers its processor in vain, to others of its priority only.
@@ -67,26 +65,67 @@ void futex_wake(std::atomic<uint32_t>& word, int count) {
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
 }
 
-}  // namespace
-
-// Each worker's own range of a loop's chunks, taken from the front, by the others too when theirs is used up: loops
-// over the same values leave each part of them in the cache of one core. The upper half is the loop's number (those
-// here are never used again), the lower half the chunks gone.
-struct alignas(64) Range {
-  std::atomic<uint64_t> word{0};
+// A worker's own part of a loop. Two cache lines, so that nobody who waits for the worker takes the first from it.
+struct Part {
+  alignas(64) std::atomic<uint64_t> gone{0};      // chunks taken from its front, by the others too when theirs are gone
+  alignas(64) std::atomic<uint64_t> finished{0};  // chunks of any part that this worker did, once it finds no more
 };
 
-struct Team::Shared {
-  // One cache line, so that one transfer between cores tells a worker everything. The holder of the lease writes the
-  // loop before the word announces it; it is stable while the loop is open or someone is inside.
-  alignas(64) std::atomic<uint64_t> word{0};
+// One loop as the chunks that it is dealt in.
+struct Dealt {
+  uint64_t number = 0;
   const TeamFunction* function = nullptr;
-  uint64_t chunks = 0;
-  int64_t tasks = 0;
-  int64_t grain = 1;
-  uint32_t sequence = 0;  // of the loop, for the ranges
+  TeamLoop loop;
 
-  std::vector<Range> ranges;  // by worker
+  int64_t first_of(int worker, int workers) const { return loop.inner * worker / workers; }
+  // Of a worker's part: runs of consecutive tasks per outer number, or outer numbers per chunk, where runs are short.
+  struct Shape {
+    int64_t first = 0, length = 0, pieces = 0, rows = 1;
+  };
+  Shape shape(int worker, int workers) const {
+    Shape shape;
+    shape.first = first_of(worker, workers);
+    shape.length = first_of(worker + 1, workers) - shape.first;
+    if (shape.length == 0) return shape;
+    shape.pieces = (shape.length - 1) / loop.grain + 1;
+    if (shape.pieces == 1) shape.rows = std::max<int64_t>(1, loop.grain / shape.length);
+    return shape;
+  }
+  int64_t chunks(const Shape& shape) const {
+    return shape.pieces > 1 ? loop.outer * shape.pieces : shape.pieces * ((loop.outer - 1) / shape.rows + 1);
+  }
+  void run(const Shape& shape, int64_t chunk, int worker) const {
+    if (shape.pieces > 1) {
+      const int64_t begin = chunk / shape.pieces * loop.inner + shape.first;
+      const int64_t first = chunk % shape.pieces * loop.grain;
+      return (*function)(begin + first, begin + std::min(first + loop.grain, shape.length), worker);
+    }
+    const int64_t end = std::min((chunk + 1) * shape.rows, loop.outer);
+    if (shape.length == loop.inner) return (*function)(chunk * shape.rows * loop.inner, end * loop.inner, worker);
+    for (int64_t outer = chunk * shape.rows; outer < end; ++outer) {
+      const int64_t begin = outer * loop.inner + shape.first;
+      (*function)(begin, begin + shape.length, worker);
+    }
+  }
+};
+
+}  // namespace
+
+// Between cores that share no cache a line takes a quarter of a microsecond from one to the other, so a loop moves few
+// of them: the announcement to each worker, the workers' counts back to the caller. Chunks come from a line of the
+// worker's own until its part is used up; only then it looks at the others' parts.
+//
+// Whoever takes a chunk, by counting it in its part's word, keeps the loop open: the caller returns when as many chunks
+// are finished as there are. A worker that comes late finds every chunk gone, or a word of a later loop, and the caller
+// never waits for it.
+struct Team::Shared {
+  // The caller writes it, an odd number first, then the loop, then the loop's number doubled.
+  struct alignas(64) Announcement {
+    std::atomic<uint64_t> number{0};
+    std::atomic<const TeamFunction*> function{nullptr};
+    std::atomic<int64_t> outer{0}, inner{0}, grain{0};
+  } announcement;
+  std::vector<Part> parts;  // by worker
 
   alignas(64) std::atomic<uint32_t> signal{0};  // what sleepers wait on
   std::atomic<int> sleepers{0};
@@ -96,46 +135,66 @@ struct Team::Shared {
   alignas(64) std::atomic<bool> leased{false};
   std::vector<pthread_t> workers;
 
-  uint64_t first_of(size_t worker) const { return chunks * worker / ranges.size(); }
+  int size() const { return static_cast<int>(parts.size()); }
 
-  // A chunk of the range of `owner`, if any is left.
-  bool take_from(size_t owner, uint64_t& chunk) {
-    const uint64_t first = first_of(owner), count = first_of(owner + 1) - first;
-    std::atomic<uint64_t>& range = ranges[owner].word;
-    uint64_t now = range.load(std::memory_order_relaxed), gone = 0;
+  void announce(const Dealt& dealt) {
+    announcement.number.store(2 * dealt.number - 1, std::memory_order_relaxed);
+    announcement.function.store(dealt.function, std::memory_order_release);
+    announcement.outer.store(dealt.loop.outer, std::memory_order_release);
+    announcement.inner.store(dealt.loop.inner, std::memory_order_release);
+    announcement.grain.store(dealt.loop.grain, std::memory_order_release);
+    announcement.number.store(2 * dealt.number, std::memory_order_seq_cst);
+  }
+
+  // False while the caller writes it.
+  bool read_announcement(Dealt& dealt) const {
+    const uint64_t number = announcement.number.load(std::memory_order_acquire);
+    dealt.number = number / 2;
+    dealt.function = announcement.function.load(std::memory_order_acquire);
+    dealt.loop.outer = announcement.outer.load(std::memory_order_acquire);
+    dealt.loop.inner = announcement.inner.load(std::memory_order_acquire);
+    dealt.loop.grain = announcement.grain.load(std::memory_order_acquire);
+    return number % 2 == 0 && announcement.number.load(std::memory_order_relaxed) == number;
+  }
+
+  // A chunk of the part of `owner`, if any is left of this loop.
+  bool take(uint64_t number, int owner, int64_t chunks, int64_t& chunk) {
+    std::atomic<uint64_t>& gone = parts[static_cast<size_t>(owner)].gone;
+    uint64_t now = gone.load(std::memory_order_relaxed);
     do {
-      gone = now >> 32 == sequence ? chunks_left(now) : 0;
-      if (gone >= count) return false;
-    } while (!range.compare_exchange_weak(now, (uint64_t{sequence} << 32) + gone + 1, std::memory_order_relaxed));
-    chunk = first + gone;
+      if (loop_of(now) > number) return false;
+      chunk = loop_of(now) == number ? static_cast<int64_t>(count_of(now)) : 0;
+      if (chunk >= chunks) return false;
+    } while (
+        !gone.compare_exchange_weak(now, word_of(number, static_cast<uint64_t>(chunk) + 1), std::memory_order_relaxed));
     return true;
   }
 
-  // For one who has taken a chunk from the word: then fewer are gone from the ranges than there are.
-  uint64_t which_chunk(size_t worker) {
-    uint64_t chunk = 0;
-    for (size_t owner = worker; !take_from(owner, chunk);) owner = owner + 1 < ranges.size() ? owner + 1 : 0;
-    return chunk;
-  }
-
-  // Does the chunk that was taken with joining, and all that can be had after it.
-  void work(int worker) {
-    while (true) {
-      const int64_t first = static_cast<int64_t>(which_chunk(static_cast<size_t>(worker))) * grain;
-      (*function)(first, std::min(first + grain, tasks), worker);
-      uint64_t now = word.load(std::memory_order_relaxed);
-      while (chunks_left(now) > 0 && !word.compare_exchange_weak(now, now - 1, std::memory_order_relaxed)) {
-      }
-      if (chunks_left(now) == 0) return;
+  // All chunks that can be had, its own part's first. Returns how many they were.
+  uint64_t work(const Dealt& dealt, int worker) {
+    uint64_t done = 0;
+    for (int i = 0, owner = worker; i < size(); ++i, owner = owner + 1 < size() ? owner + 1 : 0) {
+      const Dealt::Shape shape = dealt.shape(owner, size());
+      const int64_t chunks = dealt.chunks(shape);
+      for (int64_t chunk = 0; take(dealt.number, owner, chunks, chunk); ++done) dealt.run(shape, chunk, worker);
     }
+    return done;
   }
 
-  bool announced(uint32_t seen) const {
-    const uint64_t now = word.load(std::memory_order_seq_cst);
-    return stop.load(std::memory_order_relaxed) || (chunks_left(now) > 0 && number_of(now) != seen);
+  // Whether all `chunks` are finished but those that the caller did.
+  bool all_finished(uint64_t number, uint64_t chunks) const {
+    for (size_t worker = 1; worker < parts.size() && chunks > 0; ++worker) {
+      const uint64_t finished = parts[worker].finished.load(std::memory_order_acquire);
+      if (loop_of(finished) == number) chunks -= count_of(finished);
+    }
+    return chunks == 0;
   }
 
-  void wait_for_loop(uint32_t seen) {
+  bool announced(uint64_t seen) const {
+    return stop.load(std::memory_order_relaxed) || announcement.number.load(std::memory_order_seq_cst) > 2 * seen;
+  }
+
+  void wait_for_loop(uint64_t seen) {
     if (spin(spin_us, [&] { return announced(seen); })) return;
     sleepers.fetch_add(1, std::memory_order_seq_cst);
     const uint32_t before = signal.load(std::memory_order_seq_cst);
@@ -151,18 +210,17 @@ struct Team::Shared {
 
   void worker_loop(int worker) noexcept {
     FloatEnvironment float_environment;
-    uint32_t seen = UINT32_MAX;
-    while (true) {
+    Dealt dealt;
+    for (uint64_t seen = 0;; seen = std::max(seen, dealt.number)) {
       wait_for_loop(seen);
       if (stop.load(std::memory_order_acquire)) return;
-      uint64_t now = word.load(std::memory_order_acquire);
-      while (chunks_left(now) > 0 && number_of(now) != seen) {  // joining takes a chunk with it
-        if (!word.compare_exchange_weak(now, now + kOneInside - 1, std::memory_order_acq_rel)) continue;
-        seen = number_of(now);
-        work(worker);
-        word.fetch_sub(kOneInside, std::memory_order_release);
-        break;
+      if (!read_announcement(dealt)) {
+        dealt.number = 0;
+        continue;
       }
+      const uint64_t done = work(dealt, worker);
+      if (done == 0) continue;
+      parts[static_cast<size_t>(worker)].finished.store(word_of(dealt.number, done), std::memory_order_release);
     }
   }
 
@@ -220,7 +278,7 @@ Team::Team(int threads, int64_t spin_us)
     throw Error(ErrorCode::invalid_argument, "a team of " + std::to_string(threads) + " threads is too large");
   }
   shared_->spin_us = spin_us;
-  shared_->ranges = std::vector<Range>(static_cast<size_t>(threads_));
+  shared_->parts = std::vector<Part>(static_cast<size_t>(threads_));
   shared_->workers.reserve(threads_ - 1);
   try {
     for (int worker = 1; worker < threads_; ++worker) shared_->start(worker);
@@ -252,22 +310,16 @@ void Team::settle() const {
 
 void Team::run(int64_t tasks, int64_t grain, TeamFunction function) { Lease(*this).run(tasks, grain, function); }
 
-void Team::run_together(int64_t tasks, int64_t grain, TeamFunction function) {
+void Team::run_together(TeamLoop loop, TeamFunction function) {
   Shared& shared = *shared_;
-  grain = std::max(grain, tasks / static_cast<int64_t>(kMaxChunks) + 1);
-  const uint64_t chunks = shared.chunks = static_cast<uint64_t>((tasks - 1) / grain + 1);
-  shared.function = &function;
-  shared.tasks = tasks;
-  shared.grain = grain;
-  if (++shared.sequence == 0) {
-    for (Range& range : shared.ranges) range.word.store(0, std::memory_order_relaxed);
-    shared.sequence = 1;
-  }
-  const uint64_t number = number_of(shared.word.load(std::memory_order_relaxed)) + 1;
-  shared.word.store((number << 48) + chunks - 1, std::memory_order_seq_cst);  // the first chunk is the caller's
-  shared.wake(static_cast<int>(std::min<uint64_t>(chunks, threads_) - 1));
-  shared.work(0);
-  const auto all_out = [&] { return inside_of(shared.word.load(std::memory_order_acquire)) == 0; };
+  loop.grain = std::max(loop.grain, loop.outer * loop.inner / kMaxChunks + 1);
+  const Dealt dealt{shared.announcement.number.load(std::memory_order_relaxed) / 2 + 1, &function, loop};
+  int64_t chunks = 0;
+  for (int worker = 0; worker < threads_; ++worker) chunks += dealt.chunks(dealt.shape(worker, threads_));
+  shared.announce(dealt);
+  shared.wake(static_cast<int>(std::min<int64_t>(chunks, threads_) - 1));
+  const uint64_t left = static_cast<uint64_t>(chunks) - shared.work(dealt, 0);
+  const auto all_out = [&] { return shared.all_finished(dealt.number, left); };
   int yields = 0;
   while (!spin(kJoinSpinUs, all_out)) {
     if (yields < kJoinYields) {
@@ -296,12 +348,17 @@ Team::Lease::~Lease() {
 }
 
 void Team::Lease::run(int64_t tasks, int64_t grain, TeamFunction function) noexcept {
-  grain = std::max<int64_t>(grain, 1);
+  run(TeamLoop{1, tasks, grain}, function);
+}
+
+void Team::Lease::run(TeamLoop loop, TeamFunction function) noexcept {
+  loop.grain = std::max<int64_t>(loop.grain, 1);
+  const int64_t tasks = loop.outer * loop.inner;
   if (tasks <= 0) return;
-  if (!owned_ || tasks <= grain) {
+  if (!owned_ || tasks <= loop.grain) {
     function(0, tasks, 0);
   } else {
-    team_.run_together(tasks, grain, function);
+    team_.run_together(loop, function);
   }
 }
 

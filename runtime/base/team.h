@@ -13,6 +13,13 @@ namespace altrt::base {
 // The body of a parallel loop: tasks [first, last), done by `worker` (0 is the caller). It must not throw.
 using TeamFunction = FunctionRef<void(int64_t first, int64_t last, int worker)>;
 
+// A loop over tasks [0, outer * inner), dealt in chunks of about `grain`. Each worker begins with a part of its own,
+// for every outer number the same range of the inner ones: loops that cut the same tensor along the same dimension
+// leave each part of it in the cache of one core.
+struct TeamLoop {
+  int64_t outer = 1, inner = 0, grain = 1;
+};
+
 // A fixed set of threads that share loops. One caller holds the team at a time, through a Lease; whoever finds it taken
 // runs alone in his own thread at once. That covers nested use (a task that asks for the team again) as well.
 //
@@ -43,7 +50,7 @@ class Team {
  private:
   struct Shared;
 
-  void run_together(int64_t tasks, int64_t grain, TeamFunction function);
+  void run_together(TeamLoop loop, TeamFunction function);
 
   int threads_;
   pid_t owner_;
@@ -63,9 +70,11 @@ class Team::Lease {
   int threads() const { return owned_ ? team_.threads_ : 1; }
 
   // Calls function(first, last, worker) on disjoint ranges that cover [0, tasks), and returns when all are done. Ranges
-  // are handed out in chunks of `grain` (at least 1), so no chunk is longer (except beyond 2^32 chunks); alone, one
-  // call gets them all. Each worker begins with a part of its own, the same in every loop, and helps the others when it
-  // is done. What tasks wrote is visible to the caller afterwards. Allocates nothing, takes no lock.
+  // are handed out in chunks of `grain` (at least 1), so no range is longer (except beyond 2^24 chunks); alone, one
+  // call gets them all. Each worker begins with its own part and helps the others when it is done. What tasks wrote is
+  // visible to the caller afterwards. Allocates nothing, takes no lock.
+  void run(TeamLoop loop, TeamFunction function) noexcept;
+  // The same with one outer number.
   void run(int64_t tasks, int64_t grain, TeamFunction function) noexcept;
 
  private:

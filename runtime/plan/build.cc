@@ -1,6 +1,7 @@
 #include "runtime/plan/build.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "jit/expr/bound_shape.h"
@@ -95,6 +96,7 @@ Plan Builder::build() {
   for (const int output : graph_.outputs) add_outputs_of(output);
   drop_unused_constants();
   assign_memory();
+  if (!input_.device) share_steps(plan_, reaches_, team_.threads());
   for (const Step& step : plan_.steps) plan_.workspace_bytes = std::max(plan_.workspace_bytes, step.workspace_bytes);
   plan_.groups = std::move(input_.groups);
   plan_.decisions = std::move(input_.decisions);
@@ -226,19 +228,20 @@ void Builder::add_kernel(Binding& binding, int k) {
   step.function = step.loaded->function();
   step.tasks = kernel.tasks;
   step.workspace_bytes = kernel.object.workspace_bytes;
-  int64_t bytes = 0;
+  StepReach reach{&kernel.loops, {}};
   step.written = kernel.written;
   for (const int tensor : kernel.arguments) {
     const jit::TensorDecl& decl = compiled.computation.tensors[static_cast<size_t>(tensor)];
     step.arguments.push_back(binding.places.at(tensor));
-    bytes += element_count(jit::bound_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type));
+    reach.bytes.push_back(element_count(jit::bound_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type)));
   }
+  const int64_t bytes = std::accumulate(reach.bytes.begin(), reach.bytes.end(), int64_t{0});
   if (const void* state = step.loaded->state()) {
     step.arguments.push_back(new_constant(Constant(step.loaded, state)));
     step.written.push_back(false);
   }
   step.parallel = is_shared(step.tasks, kernel.flops, bytes);
-  add_step(std::move(step));
+  add_step(std::move(step), std::move(reach));
 }
 
 void Builder::add_host(int group) {

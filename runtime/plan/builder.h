@@ -11,6 +11,7 @@
 #include "runtime/base/buffer.h"
 #include "runtime/plan/build.h"
 #include "runtime/plan/scratch.h"
+#include "runtime/plan/sharing.h"
 
 namespace altrt::plan {
 
@@ -67,7 +68,7 @@ class Builder {
   void convert(int value, const Instance& from, const Location& to, const jit::Layout& layout);
   void set_conversion(Step& step, const graph::Value& value, const Instance& from, const Location& to,
                       const jit::Layout& layout);
-  void add_step(Step step);
+  void add_step(Step step, StepReach reach = {});
   void assign_memory();
   void drop_unused_constants();
 
@@ -103,6 +104,7 @@ class Builder {
   std::vector<std::vector<Instance>> instances_;  // by value; the first is the one its writer made
   std::vector<std::vector<int>> outputs_of_;      // by value: numbers of the model outputs that it is
   std::vector<Draft> drafts_;                     // by storage
+  std::vector<StepReach> reaches_;                // by step
   base::BufferPool constants_;                    // what steps read
   ScratchMemory scratch_;                         // what else is needed to make it
 };

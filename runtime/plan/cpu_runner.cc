@@ -87,7 +87,7 @@ void CpuRunner::run_step(size_t number, base::Team::Lease& lease) {
     }
   };
   if (!step.parallel || lease.threads() == 1) return work(0, step.tasks, 0);
-  lease.run(step.tasks, chunk(step.tasks, lease.threads()), work);
+  lease.run({step.tasks / step.inner, step.inner, chunk(step.tasks, lease.threads())}, work);
 }
 
 void CpuRunner::run(base::Team::Lease& lease) {

@@ -76,6 +76,8 @@ void check_steps(const Plan& plan) {
     const Step& step = plan.steps[i];
     const std::string where = "step " + std::to_string(i) + " '" + step.name + "': ";
     if (step.written.size() != step.arguments.size()) fail(where + "arguments without access");
+    if (!plan.device && (step.inner < 0 || (step.tasks > 0 && (step.inner < 1 || step.tasks % step.inner != 0))))
+      fail(where + "tasks that are no multiple of the inner ones");
     if (step.report < 0 || static_cast<size_t>(step.report) >= plan.kernels.size()) fail(where + "no report");
     if (!has_work(step, plan.device != nullptr)) fail(where + "nothing to run");
     for (size_t a = 0; a < step.arguments.size(); ++a) {
@@ -112,6 +114,7 @@ std::string to_string(const Plan& plan) {
       text += " blocks " + std::to_string(step.tasks);
     } else {
       text += " tasks " + std::to_string(step.tasks) + (step.parallel ? "" : " alone");
+      if (step.inner != step.tasks) text += " cut in " + std::to_string(step.inner);
     }
     if (step.workspace_bytes > 0) text += " workspace " + std::to_string(step.workspace_bytes);
     text += ":";

@@ -26,8 +26,30 @@ std::string contradiction(const jit::CompiledKernel& kernel) {
   if (kernel.arguments.empty() || kernel.arguments.size() != kernel.written.size()) {
     return "arguments of " + object.name;
   }
+  int64_t tasks = kernel.tasks;
+  for (const jit::LoopReach& loop : kernel.loops) {
+    const std::string where = "loops of " + object.name;
+    if (!in_range(loop.extent, 1, kMaxTasks) || tasks % loop.extent != 0) return where;
+    tasks /= loop.extent;
+    if (loop.arguments.size() != kernel.arguments.size()) return where;
+    for (const jit::Reach& reach : loop.arguments) {
+      const auto within = [&](const jit::Interval& i) {
+        return i.lo <= i.hi && in_range(i.lo, 0, reach.extent - 1) && i.hi < reach.extent;
+      };
+      if (reach.dimension < -1 || reach.extent < 1) return where;
+      if (reach.dimension >= 0 && (!within(reach.first) || !within(reach.last))) return where;
+    }
+  }
   if (*std::min_element(kernel.arguments.begin(), kernel.arguments.end()) < 0) return "arguments of " + object.name;
   return "";
+}
+
+wire::Reach write_reach(const jit::Reach& r) {
+  return {r.dimension, r.extent, r.first.lo, r.first.hi, r.last.lo, r.last.hi};
+}
+
+jit::Reach read_reach(const wire::Reach& r) {
+  return {r.dimension(), r.extent(), {r.first_lo(), r.first_hi()}, {r.last_lo(), r.last_hi()}};
 }
 
 flatbuffers::Offset<wire::Kernel> write_kernel(flatbuffers::FlatBufferBuilder& builder,
@@ -37,9 +59,15 @@ flatbuffers::Offset<wire::Kernel> write_kernel(flatbuffers::FlatBufferBuilder& b
   const auto bytes = builder.CreateVector(kernel.object.bytes);
   const auto arguments = builder.CreateVector(kernel.arguments);
   const auto written = builder.CreateVector(kernel.written);
+  std::vector<flatbuffers::Offset<wire::Loop>> loops;
+  for (const jit::LoopReach& loop : kernel.loops) {
+    std::vector<wire::Reach> reaches;
+    for (const jit::Reach& reach : loop.arguments) reaches.push_back(write_reach(reach));
+    loops.push_back(wire::CreateLoop(builder, loop.extent, builder.CreateVectorOfStructs(reaches)));
+  }
   return wire::CreateKernel(builder, name, entry, bytes, kernel.object.workspace_bytes, kernel.object.frame_bytes,
                             kernel.object.code_bytes, arguments, written, kernel.tasks, kernel.symbolic_size,
-                            kernel.flops, kernel.constant, kernel.object.threads);
+                            kernel.flops, kernel.constant, kernel.object.threads, builder.CreateVector(loops));
 }
 
 jit::CompiledKernel read_kernel(const wire::Kernel& table) {
@@ -59,6 +87,13 @@ jit::CompiledKernel read_kernel(const wire::Kernel& table) {
   kernel.flops = table.flops();
   kernel.constant = table.constant();
   kernel.object.threads = table.threads();
+  if (!table.loops()) return kernel;
+  for (const wire::Loop* loop : *table.loops()) {
+    jit::LoopReach& made = kernel.loops.emplace_back();
+    made.extent = loop->extent();
+    if (!loop->arguments()) continue;
+    for (const wire::Reach* reach : *loop->arguments()) made.arguments.push_back(read_reach(*reach));
+  }
   return kernel;
 }
 

@@ -59,6 +59,30 @@ TEST(Team, CoversEveryTaskOnce) {
   }
 }
 
+// The same where each worker's part is a range of the inner numbers; ranges stay within one outer number unless they
+// are whole ones.
+TEST(Team, CoversEveryTaskOfTwoDimensionsOnce) {
+  for (int threads : {1, 2, 3, 8}) {
+    Team team(threads);
+    for (int64_t outer : {0, 1, 2, 7, 200}) {
+      for (int64_t inner : {0, 1, 2, 7, 64}) {
+        for (int64_t grain : {0, 1, 3, 20, 5000}) {
+          std::vector<std::atomic<int>> done(outer * inner);
+          std::atomic<bool> in_range{true};
+          Team::Lease(team).run({outer, inner, grain}, [&](int64_t first, int64_t last, int worker) {
+            if (worker < 0 || worker >= threads || first >= last) in_range = false;
+            if (threads > 1 && last - first > std::max<int64_t>(grain, 1)) in_range = false;
+            if (first % inner != 0 && first / inner != (last - 1) / inner) in_range = false;
+            for (int64_t i = first; i < last; ++i) done[i].fetch_add(1);
+          });
+          EXPECT_TRUE(in_range) << threads << " " << outer << " " << inner << " " << grain;
+          for (auto& count : done) ASSERT_EQ(count, 1) << threads << " " << outer << " " << inner << " " << grain;
+        }
+      }
+    }
+  }
+}
+
 // Many short loops in a row, plain memory written by workers and read by the caller: order is the team's promise.
 TEST(Team, ResultsAreVisibleAfterEachLoop) {
   for (int64_t spin_us : {0, 1, 200}) {
@@ -109,6 +133,24 @@ TEST(Team, WorkersBeginWithPartsOfTheirOwn) {
       });
       ASSERT_EQ(strangers, 0) << round;
     }
+  }
+}
+
+// 4 outer numbers of 6 inner ones: worker w does inner numbers 2w and 2w + 1 of each.
+TEST(Team, PartsAreRangesOfTheInnerNumbers) {
+  Team team(3);
+  Team::Lease lease(team);
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> arrived{0}, strangers{0};
+    std::vector<std::atomic<int>> done(3);
+    // Nobody goes on to help before all have done their own.
+    lease.run({4, 6, 2}, [&](int64_t first, int64_t last, int worker) {
+      if (first % 6 != 2 * worker || last != first + 2) ++strangers;
+      if (++done[static_cast<size_t>(worker)] < 4) return;
+      ++arrived;
+      while (arrived < 3) std::this_thread::yield();
+    });
+    ASSERT_EQ(strangers, 0) << round;
   }
 }
 

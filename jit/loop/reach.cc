@@ -1,0 +1,106 @@
+#include "jit/loop/reach.h"
+
+#include <algorithm>
+#include <string>
+
+#include "jit/expr/analysis.h"
+
+namespace altrt::jit {
+
+namespace {
+
+using Box = std::vector<Interval>;
+
+/// Hulls of all accesses to each argument, with some of the nest's variables confined.
+class Hulls {
+ public:
+  Hulls(const Nest& nest, const Ranges& outer) : nest_(nest) {
+    for (const Buffer& buffer : nest.buffers)
+      if (buffer.scope == Scope::argument) boxes.emplace_back();
+    walk(nest.body, outer);
+  }
+
+  std::vector<Box> boxes;  // by argument; empty = untouched
+
+ private:
+  void walk(const std::vector<Stmt>& body, const Ranges& ranges) {
+    Analyzer analyzer(ranges);
+    for (const Stmt& stmt : body) visit_stmt(stmt, analyzer);
+  }
+
+  void visit_stmt(const Stmt& stmt, Analyzer& analyzer) {
+    if (stmt.value) visit_value(stmt.value, analyzer);
+    if (stmt.kind == StmtKind::store) touch(stmt.buffer, stmt.indices, analyzer);
+    if (stmt.body.empty()) return;
+    Ranges ranges = analyzer.ranges();
+    if (stmt.kind == StmtKind::loop) {
+      const Interval extent = analyzer.interval(stmt.extent);
+      ranges[stmt.name] = {0, extent.hi - 1};
+    } else if (stmt.kind == StmtKind::let) {
+      const Interval value = analyzer.interval(stmt.value);
+      if (value.lo != kMinusInfinity && value.hi != kPlusInfinity) ranges[stmt.name] = value;
+    }
+    walk(stmt.body, ranges);
+    if (!stmt.otherwise.empty()) walk(stmt.otherwise, analyzer.ranges());
+  }
+
+  void visit_value(const Expr& value, Analyzer& analyzer) {
+    visit(value, [&](const Expr& e) {
+      if (e.is(ExprKind::access)) touch(e->id, e->args, analyzer);
+    });
+  }
+
+  void touch(int number, const Exprs& indices, Analyzer& analyzer) {
+    const Buffer& buffer = nest_.buffers[static_cast<size_t>(number)];
+    if (buffer.scope != Scope::argument) return;
+    Box& box = boxes[static_cast<size_t>(number)];
+    const bool first = box.empty();
+    box.resize(indices.size());
+    for (size_t d = 0; d < indices.size(); ++d) {
+      // Indices that leave the buffer are guarded.
+      Interval touched = analyzer.interval(indices[d]);
+      touched.lo = std::clamp<int64_t>(touched.lo, 0, buffer.shape[d] - 1);
+      touched.hi = std::clamp<int64_t>(touched.hi, touched.lo, buffer.shape[d] - 1);
+      box[d] = first ? touched : Interval{std::min(box[d].lo, touched.lo), std::max(box[d].hi, touched.hi)};
+    }
+  }
+
+  const Nest& nest_;
+};
+
+Reach between(const std::vector<int64_t>& shape, const Box& first, const Box& last) {
+  Reach reach;
+  double furthest = 0;
+  for (size_t d = 0; d < std::min(first.size(), last.size()); ++d) {
+    const auto moved = static_cast<double>(last[d].lo - first[d].lo + last[d].hi - first[d].hi);
+    if (moved / static_cast<double>(shape[d]) <= furthest) continue;
+    furthest = moved / static_cast<double>(shape[d]);
+    reach = {static_cast<int>(d), shape[d], first[d], last[d]};
+  }
+  return reach;
+}
+
+}  // namespace
+
+std::vector<LoopReach> reach(const Nest& nest) {
+  Ranges all;
+  for (size_t i = 0; i < nest.size_bounds.size(); ++i) all["size" + std::to_string(i)] = {1, nest.size_bounds[i]};
+  for (const ParallelLoop& loop : nest.parallel) {
+    if (loop.extent.is_symbolic()) return {};
+    all[loop.name] = {0, loop.extent.bound - 1};
+  }
+  std::vector<LoopReach> result;
+  for (const ParallelLoop& loop : nest.parallel) {
+    LoopReach of{loop.extent.bound, {}};
+    Ranges first = all, last = all;
+    first[loop.name] = {0, 0};
+    last[loop.name] = {loop.extent.bound - 1, loop.extent.bound - 1};
+    const Hulls begin(nest, first), end(nest, last);
+    for (size_t a = 0; a < begin.boxes.size(); ++a)
+      of.arguments.push_back(between(nest.buffers[a].shape, begin.boxes[a], end.boxes[a]));
+    result.push_back(std::move(of));
+  }
+  return result;
+}
+
+}  // namespace altrt::jit

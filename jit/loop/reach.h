@@ -1,0 +1,29 @@
+// Reach: which part of each argument the iterations of a parallel loop touch. For deciding who computes what.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "jit/loop/nest.h"
+
+namespace altrt::jit {
+
+/// What iterations of a parallel loop touch of one argument: an interval of one dimension and everything of the others.
+/// It moves evenly from the first iteration to the last; where several dimensions move, it is the one that moves
+/// furthest, measured in its own extent.
+struct Reach {
+  int dimension = -1;  // -1: each iteration touches the same
+  int64_t extent = 1;  // of the dimension
+  Interval first, last;
+};
+
+struct LoopReach {
+  int64_t extent = 1;
+  std::vector<Reach> arguments;  // one per argument of the nest
+};
+
+/// One entry per parallel loop, outermost first; none if a loop's extent is symbolic. Intervals are bounds (a gather
+/// touches whatever it may), inside the buffer.
+std::vector<LoopReach> reach(const Nest& nest);
+
+}  // namespace altrt::jit
