@@ -3,7 +3,7 @@
 //   by rows:     everything for one row of tiles at a time, rows in parallel; for large images with weights that stay
 //                in cache
 //   by channels: the transformed data as a kernel of its own, then products and output for one block of output channels
-//                at a time, blocks in parallel; for small images with many channels
+//                at a time, blocks in parallel, or blocks and rows of tiles; for small images with many channels
 // Dimensions before the rows (depth) are cut into blocks, whose halo by rows is transformed once more; their taps that
 // lie in padding are skipped.
 #include <algorithm>
@@ -73,31 +73,35 @@ std::vector<int64_t> moved_last(int64_t rank, int64_t from) {
   return order;
 }
 
-// [x, y, n, channels, d.., p, q] with channels in blocks behind everything else.
-Layout tiled(int64_t channels, int64_t block, size_t lead) {
+// [x, y, n, channels, d.., p, q] with the channels' blocks as vectors; with `rows_first`, a row of tiles lies in one
+// piece: workers that share the rows touch no line of each other's.
+Layout tiled(int64_t channels, int64_t block, size_t lead, bool rows_first) {
   Layout layout;
   const int64_t rest = round_up_to(channels, block) - channels;
   if (rest) layout.pad(3, 0, rest, std::nullopt);
-  return layout.split(3, {0, block}).reorder(moved_last(7 + static_cast<int64_t>(lead), 4));
+  const auto rank = 7 + static_cast<int64_t>(lead);
+  std::vector<int64_t> order = moved_last(rank, 4);
+  if (rows_first) {
+    std::erase(order, rank - 2);
+    order.insert(order.begin(), rank - 2);
+  }
+  return layout.split(3, {0, block}).reorder(order);
 }
 
 struct Tile {
   int64_t p = 1, q = 1;
+  double cost = -1;  // of all tiles
 };
 
 // Tiles side by side in registers.
 Tile product_tile(const Target& target, int64_t tiles_h, int64_t tiles_w, int64_t vectors) {
   Tile best;
-  double best_cost = -1;
   const int64_t limit = accumulator_limit(target, vectors) / vectors;
   for (int64_t p = 1; p <= std::min(tiles_h, limit); ++p) {
     for (int64_t q = 1; q <= tiles_w && p * q <= limit; ++q) {
       const double cost =
           static_cast<double>(ceil_div(tiles_h, p) * ceil_div(tiles_w, q)) * tile_cost({p * q, vectors}, p * q);
-      if (best_cost < 0 || cost < best_cost) {
-        best_cost = cost;
-        best = {p, q};
-      }
+      if (best.cost < 0 || cost < best.cost) best = {p, q, cost};
     }
   }
   return best;
@@ -187,6 +191,11 @@ WinogradParameters default_winograd(const Computation& c, const Layouts& layouts
   // By channels all transformed data lie in memory at once.
   int64_t data_bytes = sizes.points * sizes.tiles_h * sizes.tiles_w * sizes.in * 4;
   for (const int64_t extent : sizes.lead) data_bytes *= extent;
+  // Rows of tiles as tasks leave each row's data with one worker, unless few tiles lie in a row.
+  const int64_t vectors = w.blocks * ceil_div(block, target.lanes);
+  const double together = product_tile(target, sizes.tiles_h, sizes.tiles_w, vectors).cost;
+  const double apart = static_cast<double>(sizes.tiles_h) * product_tile(target, 1, sizes.tiles_w, vectors).cost;
+  w.rows_apart = sizes.has_rows && sizes.lead.empty() && apart <= 1.05 * together;
   w.by_rows = rows >= 8 && (weight_bytes <= target.l2_bytes * taps || data_bytes > target.l3_bytes / 4);
   return w;
 }
@@ -203,8 +212,8 @@ void layout_winograd(const Computation& c, const WinogradParameters& w, Layouts&
   for (int64_t i = 0; i < lead; ++i) order.push_back(5 + i);
   order.insert(order.end(), {4, 3});
   layouts["winograd_u"] = u.split(2, {0, wide}).reorder(order);
-  layouts["winograd_v"] = tiled(sizes.in, block, sizes.lead.size());
-  layouts["winograd_z"] = tiled(sizes.out, block, sizes.lead.size());
+  layouts["winograd_v"] = tiled(sizes.in, block, sizes.lead.size(), true);
+  layouts["winograd_z"] = tiled(sizes.out, block, sizes.lead.size(), false);
   layouts["winograd_t"] = layouts["winograd_s"] = Layout().reorder(moved_last(6 + lead, 1));
   const TensorDecl& tensor = c.tensors[static_cast<size_t>(c.anchor.weights)];
   if (tensor.role != Role::constant) return;
@@ -339,7 +348,8 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
   schedule_weights(c, constant, block * w.blocks, target.lanes, schedule["winograd_u"]);
   schedule_transforms(sizes, out.name, loops.columns.back(), schedule);
   StageSchedule &v = schedule["winograd_v"], &z = schedule["winograd_z"];
-  const int64_t rows = w.by_rows ? 1 : sizes.tiles_h;
+  const bool rows_apart = w.rows_apart && sizes.has_rows && sizes.lead.empty();
+  const int64_t rows = w.by_rows || rows_apart ? 1 : sizes.tiles_h;
   z = schedule_products(target, sizes, rows, w.by_rows && !sizes.has_rows ? strip_of(sizes) : sizes.tiles_w, block, w);
   std::vector<std::string> order{loops.n}, parallel;
   if (w.by_rows) {
@@ -359,13 +369,14 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
       blocks += ".0";
     }
     order.push_back(blocks);
+    if (rows_apart) append(order, loops.rows);
     parallel = order;
     append(order, loops.blocks);
     append(order, inner);
     append(order, loops.lead);
-    append(order, loops.rows);
+    if (!rows_apart) append(order, loops.rows);
     for (const std::string& loop : with_lead({"v.n", "v.i.0", "v.p"}, 2, "v", sizes)) v.parallel(loop);
-    z.compute_at(out.name, loops.blocks.empty() ? blocks : loops.blocks.back());
+    z.compute_at(out.name, rows_apart ? loops.rows.back() : loops.blocks.empty() ? blocks : loops.blocks.back());
   }
   append(order, loops.columns);
   append(order, {loops.row, loops.tap, loops.column, loops.o + ".1"});

@@ -79,10 +79,11 @@ struct MatmulParameters {
 
 /// Winograd convolution in two or more dimensions.
 struct WinogradParameters {
-  int64_t blocks = 1;    // output channel blocks side by side in the products' tile
-  int64_t unroll = 4;    // input channels unrolled
-  bool by_rows = false;  // everything for one row of tiles at a time; else one block of output channels at a time
-  int64_t lead = 0;      // outputs of the first dimension before the rows (depth) at a time; 0 = all
+  int64_t blocks = 1;       // output channel blocks side by side in the products' tile
+  int64_t unroll = 4;       // input channels unrolled
+  bool by_rows = false;     // everything for one row of tiles at a time; else one block of output channels at a time
+  bool rows_apart = false;  // by blocks of output channels: each row of tiles is a task of its own; 2-D only
+  int64_t lead = 0;         // outputs of the first dimension before the rows (depth) at a time; 0 = all
 
   bool operator==(const WinogradParameters&) const = default;
 };

@@ -1,7 +1,6 @@
 #include "runtime/plan/build.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "jit/expr/bound_shape.h"
@@ -14,7 +13,7 @@ namespace altrt::plan {
 namespace {
 
 // Work below this is done by one thread: a barrier costs some microseconds.
-constexpr double kSharedWorkUs = 20;
+constexpr double kSharedWorkUs = 8;
 // Cautious speeds of one thread, for that question only.
 constexpr double kFlopsPerUs = 40e3, kBytesPerUs = 8e3;
 
@@ -96,7 +95,7 @@ Plan Builder::build() {
   for (const int output : graph_.outputs) add_outputs_of(output);
   drop_unused_constants();
   assign_memory();
-  if (!input_.device) share_steps(plan_, reaches_, team_.threads());
+  if (!input_.device) share_steps();
   for (const Step& step : plan_.steps) plan_.workspace_bytes = std::max(plan_.workspace_bytes, step.workspace_bytes);
   plan_.groups = std::move(input_.groups);
   plan_.decisions = std::move(input_.decisions);
@@ -228,20 +227,43 @@ void Builder::add_kernel(Binding& binding, int k) {
   step.function = step.loaded->function();
   step.tasks = kernel.tasks;
   step.workspace_bytes = kernel.object.workspace_bytes;
-  StepReach reach{&kernel.loops, {}};
+  SharedStep shared;
+  shared.loops = &kernel.loops;
+  int64_t bytes = 0;
   step.written = kernel.written;
   for (const int tensor : kernel.arguments) {
     const jit::TensorDecl& decl = compiled.computation.tensors[static_cast<size_t>(tensor)];
     step.arguments.push_back(binding.places.at(tensor));
-    reach.bytes.push_back(element_count(jit::bound_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type)));
+    const int64_t size = element_count(jit::bound_shape(decl.shape)) * static_cast<int64_t>(size_of(decl.type));
+    shared.arguments.push_back({.bytes = size});
+    bytes += size;
   }
-  const int64_t bytes = std::accumulate(reach.bytes.begin(), reach.bytes.end(), int64_t{0});
   if (const void* state = step.loaded->state()) {
     step.arguments.push_back(new_constant(Constant(step.loaded, state)));
     step.written.push_back(false);
   }
   step.parallel = is_shared(step.tasks, kernel.flops, bytes);
-  add_step(std::move(step), std::move(reach));
+  add_step(std::move(step), std::move(shared));
+}
+
+void Builder::share_steps() {
+  for (size_t s = 0; s < shared_.size(); ++s) {
+    const Step& step = plan_.steps[s];
+    SharedStep& shared = shared_[s];
+    shared.tasks = step.tasks;
+    shared.parallel = step.parallel;
+    shared.arguments.resize(step.arguments.size());
+    for (size_t a = 0; a < step.arguments.size(); ++a) {
+      SharedStep::Argument& argument = shared.arguments[a];
+      argument.written = step.written[a];
+      argument.constant = step.arguments[a].place == Place::constant;
+      if (step.arguments[a].place != Place::arena) continue;
+      argument.tensor = step.arguments[a].index;
+      if (argument.bytes == 0) argument.bytes = plan_.storages[static_cast<size_t>(argument.tensor)].bytes;
+    }
+  }
+  const std::vector<int64_t> inner = share(shared_, team_.threads());
+  for (size_t s = 0; s < inner.size(); ++s) plan_.steps[s].inner = inner[s];
 }
 
 void Builder::add_host(int group) {

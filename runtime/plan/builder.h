@@ -68,7 +68,8 @@ class Builder {
   void convert(int value, const Instance& from, const Location& to, const jit::Layout& layout);
   void set_conversion(Step& step, const graph::Value& value, const Instance& from, const Location& to,
                       const jit::Layout& layout);
-  void add_step(Step step, StepReach reach = {});
+  void add_step(Step step, SharedStep shared = {});
+  void share_steps();
   void assign_memory();
   void drop_unused_constants();
 
@@ -104,7 +105,7 @@ class Builder {
   std::vector<std::vector<Instance>> instances_;  // by value; the first is the one its writer made
   std::vector<std::vector<int>> outputs_of_;      // by value: numbers of the model outputs that it is
   std::vector<Draft> drafts_;                     // by storage
-  std::vector<StepReach> reaches_;                // by step
+  std::vector<SharedStep> shared_;                // by step
   base::BufferPool constants_;                    // what steps read
   ScratchMemory scratch_;                         // what else is needed to make it
 };

@@ -8,7 +8,7 @@ namespace altrt::plan {
 namespace {
 
 // Constants come from memory that nobody writes: read ahead, they cost a part of what others' fresh results do.
-constexpr double kConstantCost = 0.2;
+constexpr double kConstantCost = 0.1;
 constexpr int kMostSweeps = 6;
 constexpr int kMostDimensions = 6;
 
@@ -35,12 +35,11 @@ struct Option {
 
 class Sharing {
  public:
-  Sharing(Plan& plan, const std::vector<StepReach>& reaches, int workers)
-      : plan_(plan), reaches_(reaches), workers_(workers) {
-    for (size_t s = 0; s < plan.steps.size(); ++s) add_step(s);
+  Sharing(const std::vector<SharedStep>& steps, int workers) : steps_(steps), workers_(workers) {
+    for (size_t s = 0; s < steps.size(); ++s) add_step(s);
   }
 
-  void run() {
+  std::vector<int64_t> run() {
     std::vector<size_t> best = chosen_;
     double least = total();
     for (int dimension = -1; dimension < kMostDimensions; ++dimension) {
@@ -51,8 +50,10 @@ class Sharing {
       least = now;
       best = chosen_;
     }
-    for (size_t s = 0; s < plan_.steps.size(); ++s)
-      if (!options_[s].empty()) plan_.steps[s].inner = options_[s][best[s]].inner;
+    std::vector<int64_t> inner;
+    for (size_t s = 0; s < steps_.size(); ++s)
+      inner.push_back(options_[s].empty() ? steps_[s].tasks : options_[s][best[s]].inner);
+    return inner;
   }
 
  private:
@@ -62,20 +63,22 @@ class Sharing {
   };
 
   void add_step(size_t s) {
-    const Step& step = plan_.steps[s];
+    const SharedStep& step = steps_[s];
     std::vector<Option> options;
-    const bool known = reaches_[s].loops && step.parallel && !reaches_[s].loops->empty();
+    int64_t all = 1;
+    for (size_t i = 0; step.loops && i < step.loops->size(); ++i) all *= (*step.loops)[i].extent;
+    const bool known = step.loops && step.parallel && all == step.tasks;
     int64_t inner = step.tasks;
-    for (size_t i = 0; known && i < reaches_[s].loops->size(); ++i) {
-      const int64_t extent = (*reaches_[s].loops)[i].extent;
+    for (size_t i = 0; known && i < step.loops->size(); ++i) {
+      const int64_t extent = (*step.loops)[i].extent;
       if (extent > 1 && (options.empty() || inner >= workers_)) options.push_back({i, inner, inner / extent});
       inner /= extent;
     }
     options_.push_back(std::move(options));
     chosen_.push_back(0);
     for (size_t a = 0; a < step.arguments.size(); ++a) {
-      if (step.arguments[a].place != Place::arena) continue;
-      (step.written[a] ? writers_ : readers_)[step.arguments[a].index].push_back({s, a});
+      const SharedStep::Argument& argument = step.arguments[a];
+      if (argument.tensor >= 0) (argument.written ? writers_ : readers_)[argument.tensor].push_back({s, a});
     }
   }
 
@@ -83,25 +86,29 @@ class Sharing {
   // all of them. False if it is the same for all dimensions.
   bool start_along(int dimension) {
     bool any = dimension < 0;
-    for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    for (size_t s = 0; s < steps_.size(); ++s) {
       chosen_[s] = 0;
       for (size_t o = 0; o < options_[s].size() && dimension >= 0; ++o) {
-        const jit::LoopReach& loop = (*reaches_[s].loops)[options_[s][o].loop];
-        for (size_t a = 0; a < loop.arguments.size(); ++a) {
-          if (!plan_.steps[s].written[a] || loop.arguments[a].dimension != dimension) continue;
-          chosen_[s] = o;
-          any = true;
-        }
+        if (!writes_along(s, o, dimension)) continue;
+        chosen_[s] = o;
+        any = true;
       }
     }
     return any;
+  }
+
+  bool writes_along(size_t s, size_t option, int dimension) const {
+    const jit::LoopReach& loop = (*steps_[s].loops)[options_[s][option].loop];
+    for (size_t a = 0; a < loop.arguments.size(); ++a)
+      if (steps_[s].arguments[a].written && loop.arguments[a].dimension == dimension) return true;
+    return false;
   }
 
   void settle() {
     bool changed = true;
     for (int sweep = 0; changed && sweep < kMostSweeps; ++sweep) {
       changed = false;
-      for (size_t s = 0; s < plan_.steps.size(); ++s) changed |= choose(s);
+      for (size_t s = 0; s < steps_.size(); ++s) changed |= choose(s);
     }
   }
 
@@ -124,42 +131,33 @@ class Sharing {
 
   // Of a step's own reading and dealing.
   double own_cost(size_t s) {
-    const Step& step = plan_.steps[s];
     double bytes = 0, touched = 0;
-    for (size_t a = 0; a < step.arguments.size(); ++a) {
-      const Location& place = step.arguments[a];
-      if (place.place == Place::constant) bytes += constant_bytes(s, a);
-      if (place.place != Place::arena) continue;
-      const double size = bytes_of(s, a);
+    for (size_t a = 0; a < steps_[s].arguments.size(); ++a) {
+      const SharedStep::Argument& argument = steps_[s].arguments[a];
+      const auto size = static_cast<double>(argument.bytes);
+      if (argument.constant) bytes += kConstantCost * size * more_than_once({s, a});
+      if (argument.tensor < 0) continue;
       touched += size;
-      if (!step.written[a]) bytes += size * strange({s, a}, writers_[place.index]);
+      if (!argument.written) bytes += size * strange({s, a}, writers_[argument.tensor]);
     }
     return bytes + touched * unevenness(s);
   }
 
   // Beside the present choices of the steps around.
   double cost(size_t s) {
-    const Step& step = plan_.steps[s];
     double bytes = own_cost(s);
-    for (size_t a = 0; a < step.arguments.size(); ++a) {
-      const int64_t storage = step.arguments[a].index;
-      if (step.arguments[a].place != Place::arena || !step.written[a]) continue;
-      for (const Use& reader : readers_[storage]) bytes += bytes_of(s, a) * strange(reader, writers_[storage]);
+    for (const SharedStep::Argument& argument : steps_[s].arguments) {
+      if (argument.tensor < 0 || !argument.written) continue;
+      for (const Use& reader : readers_[argument.tensor])
+        bytes += static_cast<double>(argument.bytes) * strange(reader, writers_[argument.tensor]);
     }
     return bytes;
   }
 
   double total() {
     double bytes = 0;
-    for (size_t s = 0; s < plan_.steps.size(); ++s) bytes += own_cost(s);
+    for (size_t s = 0; s < steps_.size(); ++s) bytes += own_cost(s);
     return bytes;
-  }
-
-  double bytes_of(size_t s, size_t argument) const {
-    const int64_t storage = plan_.steps[s].arguments[argument].index;
-    const bool known = argument < reaches_[s].bytes.size();
-    return static_cast<double>(known ? reaches_[s].bytes[argument]
-                                     : plan_.storages[static_cast<size_t>(storage)].bytes);
   }
 
   // How much of the tensor, all workers together, they read and somebody else wrote.
@@ -174,12 +172,11 @@ class Sharing {
     return sum;
   }
 
-  // Of a constant, what is read beyond once.
-  double constant_bytes(size_t s, size_t argument) const {
-    if (options_[s].empty() || argument >= reaches_[s].bytes.size()) return 0;
+  // How much of a tensor, all workers together, they read beyond once.
+  double more_than_once(const Use& reader) const {
     double sum = -1;
-    for (int worker = 0; worker < workers_; ++worker) sum += part({s, argument}, worker).size();
-    return kConstantCost * std::max(0.0, sum) * static_cast<double>(reaches_[s].bytes[argument]);
+    for (int worker = 0; worker < workers_; ++worker) sum += part(reader, worker).size();
+    return std::max(0.0, sum);
   }
 
   // By how much the largest part is above the mean.
@@ -191,14 +188,14 @@ class Sharing {
   }
 
   Part part(const Use& use, int worker) const {
-    const Step& step = plan_.steps[use.step];
-    if (!step.parallel || step.kind == StepKind::host) return worker == 0 ? Part{} : Part{-1, 1, 0, 0};
+    const SharedStep& step = steps_[use.step];
+    if (!step.parallel) return worker == 0 ? Part{} : Part{-1, 1, 0, 0};
     const std::vector<Option>& options = options_[use.step];
     const double share = 1.0 / workers_;
     // Somewhere: as if along a dimension that nobody else knows.
     if (options.empty()) return {static_cast<int>(1000 + use.step), 1, share * worker, share * (worker + 1)};
     const Option& option = options[chosen_[use.step]];
-    const jit::LoopReach& loop = (*reaches_[use.step].loops)[option.loop];
+    const jit::LoopReach& loop = (*step.loops)[option.loop];
     const jit::Reach& reach = loop.arguments[use.argument];
     if (reach.dimension < 0) return {};
     const int64_t first = option.inner * worker / workers_, last = option.inner * (worker + 1) / workers_ - 1;
@@ -212,19 +209,15 @@ class Sharing {
             (at(reach.first.hi, reach.last.hi, last) + 1) / extent};
   }
 
-  Plan& plan_;
-  const std::vector<StepReach>& reaches_;
+  const std::vector<SharedStep>& steps_;
   const int workers_;
   std::vector<std::vector<Option>> options_;  // by step; none = nothing is known
   std::vector<size_t> chosen_;
-  std::map<int64_t, std::vector<Use>> writers_, readers_;  // by storage
+  std::map<int64_t, std::vector<Use>> writers_, readers_;  // by tensor
 };
 
 }  // namespace
 
-void share_steps(Plan& plan, const std::vector<StepReach>& reaches, int workers) {
-  for (Step& step : plan.steps) step.inner = step.tasks;
-  if (workers > 1) Sharing(plan, reaches, workers).run();
-}
+std::vector<int64_t> share(const std::vector<SharedStep>& steps, int workers) { return Sharing(steps, workers).run(); }
 
 }  // namespace altrt::plan

@@ -1,23 +1,31 @@
 // Who computes what: along which parallel loop each step's tasks are cut into the workers' parts.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
-#include "jit/compile/compile.h"
-#include "runtime/plan/plan.h"
+#include "jit/loop/reach.h"
 
 namespace altrt::plan {
 
-/// What is known of a step's kernel.
-struct StepReach {
-  const std::vector<jit::LoopReach>* loops = nullptr;  // of its tasks; null = nothing
-  std::vector<int64_t> bytes;                          // of its arguments
+/// A step as far as sharing goes.
+struct SharedStep {
+  struct Argument {
+    int64_t tensor = -1;  // that steps write and read; -1 = nobody writes it in a run, or it is the caller's
+    bool written = false, constant = false;
+    int64_t bytes = 0;
+  };
+  int64_t tasks = 1;
+  bool parallel = true;                                // else the first worker does it
+  const std::vector<jit::LoopReach>* loops = nullptr;  // of the tasks; null or empty = nothing is known
+  std::vector<Argument> arguments;
 };
 
-/// Sets Step::inner of all shared steps so that workers read little of what others wrote: between cores that share no
-/// cache, that costs more than many a kernel's arithmetic. Counted are bytes of storages that a worker reads and did
-/// not write, constants that several workers read, and tasks that can't be dealt evenly; steps take turns to choose the
-/// loop that costs least beside their writers' and readers' present choices, until none changes. `reaches`: by step.
-void share_steps(Plan& plan, const std::vector<StepReach>& reaches, int workers);
+/// For each step, the inner tasks (see base::TeamLoop), such that workers read little of what others wrote: between
+/// cores that share no cache, lines that both have touched cost more than many a kernel's arithmetic. Counted are bytes
+/// that a worker reads and did not write, constants that several workers read, and tasks that can't be dealt evenly.
+/// From several beginnings (all steps along one dimension of what they write), steps take turns to choose the loop that
+/// costs least beside their writers' and readers' present choices, until none changes.
+std::vector<int64_t> share(const std::vector<SharedStep>& steps, int workers);
 
 }  // namespace altrt::plan

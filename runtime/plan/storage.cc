@@ -144,7 +144,7 @@ void Builder::convert(int number, const Instance& from, const Location& to, cons
   add_step(std::move(step));
 }
 
-void Builder::add_step(Step step, StepReach reach) {
+void Builder::add_step(Step step, SharedStep shared) {
   const int number = static_cast<int>(plan_.steps.size());
   for (const Location& argument : step.arguments) {
     if (argument.place != Place::arena) continue;
@@ -153,7 +153,7 @@ void Builder::add_step(Step step, StepReach reach) {
     storage.last_step = std::max(storage.last_step, number);
   }
   plan_.steps.push_back(std::move(step));
-  reaches_.push_back(std::move(reach));
+  shared_.push_back(std::move(shared));
 }
 
 // Constants that only constant kernels read are not needed any more.

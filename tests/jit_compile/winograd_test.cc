@@ -110,6 +110,7 @@ TEST_P(Winograd, TemplateGivesTheEvaluatorsBits) {
       if (ceil_div(channels, block) % p.blocks != 0) p.blocks = 1;
       p.unroll = random.in(1, 5);
       p.by_rows = random.chance(50);
+      p.rows_apart = random.chance(50);
     }
     layout_winograd(c, p, layouts);
     const Schedule schedule = schedule_winograd(c, layouts, target, p);

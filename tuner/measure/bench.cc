@@ -11,6 +11,7 @@
 #include "jit/layout/permute.h"
 #include "runtime/base/buffer.h"
 #include "runtime/plan/plan.h"
+#include "runtime/plan/sharing.h"
 
 namespace altrt::tuner {
 namespace {
@@ -129,6 +130,7 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kern
   Bound bound;
   bound.group = group;
   bound.stored = jit::resolve_store_at(group->computation, group->layouts);
+  std::vector<plan::SharedStep> steps;
   for (size_t k = 0; k < group->kernels.size(); ++k) {
     const jit::CompiledKernel& kernel = group->kernels[k];
     if (kernel.symbolic_size >= 0) throw Error(ErrorCode::unsupported, "kernels with run-time sizes are not measured");
@@ -137,10 +139,14 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kern
     call.tasks = kernel.tasks;
     call.constant = kernel.constant;
     int64_t bytes = 0;
-    for (const int tensor : kernel.arguments) {
-      const std::shared_ptr<Place> memory = place(bound, tensor);
+    plan::SharedStep step;
+    for (size_t a = 0; a < kernel.arguments.size(); ++a) {
+      const std::shared_ptr<Place> memory = place(bound, kernel.arguments[a]);
       call.arguments.push_back(memory->memory->address());
-      bytes += element_count(memory->shape) * static_cast<int64_t>(size_of(memory->type));
+      const int64_t size = element_count(memory->shape) * static_cast<int64_t>(size_of(memory->type));
+      step.arguments.push_back(
+          {memory->made_here ? kernel.arguments[a] : -1, kernel.written[a], !memory->made_here, size});
+      bytes += size;
       if (std::find(bound.places.begin(), bound.places.end(), memory) == bound.places.end()) {
         bound.places.push_back(memory);
       }
@@ -148,8 +154,14 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kern
     if (const void* state = loaded[k]->state()) call.arguments.push_back(state);
     call.parallel = plan::is_shared(kernel.tasks, kernel.flops, bytes);
     bound.workspace_bytes = std::max(bound.workspace_bytes, kernel.object.workspace_bytes);
+    step.tasks = call.tasks;
+    step.parallel = call.parallel;
+    step.loops = &kernel.loops;
+    steps.push_back(std::move(step));
     bound.calls.push_back(std::move(call));
   }
+  const std::vector<int64_t> inner = plan::share(steps, team_.threads());
+  for (size_t k = 0; k < inner.size(); ++k) bound.calls[k].inner = inner[k];
   for (const std::shared_ptr<Place>& memory : bound.places) {
     const auto uses = [&](bool constant) {
       return std::any_of(bound.calls.begin(), bound.calls.end(), [&](const Call& call) {

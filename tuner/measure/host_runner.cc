@@ -96,7 +96,8 @@ void HostRunner::call(const HostCall& call, base::Team::Lease& lease, int64_t fi
   const int64_t tasks = last - first;
   if (tasks == 0) return;
   if (!call.parallel || lease.threads() == 1) return work(0, tasks, 0);
-  lease.run(tasks, plan::chunk(tasks, lease.threads()), work);
+  const int64_t inner = tasks == call.tasks ? call.inner : tasks;
+  lease.run({tasks / inner, inner, plan::chunk(tasks, lease.threads())}, work);
 }
 
 }  // namespace altrt::tuner

@@ -20,6 +20,7 @@ struct HostCall {
   std::vector<const void*> arguments;
   int64_t tasks = 1;
   bool parallel = false;
+  int64_t inner = 1;  // see base::TeamLoop
 };
 
 /// One thread at a time.

@@ -66,6 +66,7 @@ struct Call {
   std::vector<const void*> arguments;
   int64_t tasks = 1;
   bool parallel = false;
+  int64_t inner = 1;      // see base::TeamLoop
   bool constant = false;  // its inputs are
 };
 

@@ -79,7 +79,7 @@ class HostMachine final : public Machine {
 std::vector<HostCall> host_calls(const std::vector<const Call*>& calls) {
   std::vector<HostCall> here;
   for (const Call* call : calls) {
-    here.push_back({call->kernel->function(), call->arguments, call->tasks, call->parallel});
+    here.push_back({call->kernel->function(), call->arguments, call->tasks, call->parallel, call->inner});
   }
   return here;
 }

@@ -14,6 +14,7 @@ class WinogradLoops final : public LoopSpace {
     add_knob("blocks", {1, 2, 3, 4}, start.blocks);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("by_rows", {0, 1}, start.by_rows);
+    add_knob("rows_apart", {0, 1}, start.rows_apart);
     const std::vector<altrt::Axis>& axes = changed().stages[static_cast<size_t>(changed().anchor.stage)].axes;
     std::vector<int64_t> lead{0};
     for (int64_t part = 1; depth(axes) > part; part *= 2)
@@ -38,6 +39,7 @@ class WinogradLoops final : public LoopSpace {
     p.blocks = value(point, "blocks");
     p.unroll = value(point, "unroll");
     p.by_rows = value(point, "by_rows") != 0;
+    p.rows_apart = value(point, "rows_apart") != 0;
     p.lead = value(point, "lead");
     jit::GroupDecision decision = initial();
     // Only what neighbours see stays.

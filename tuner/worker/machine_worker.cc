@@ -262,7 +262,8 @@ Writer WorkerMachine::describe(const std::vector<const Call*>& calls, bool witho
   writer.add(static_cast<uint32_t>(calls.size()));
   for (const Call* call : calls) {
     writer.add(static_cast<const RemoteKernel&>(*call->kernel).id).add(call->tasks);
-    writer.add(static_cast<int32_t>(call->parallel)).add(static_cast<uint32_t>(call->arguments.size()));
+    writer.add(static_cast<int32_t>(call->parallel)).add(call->inner);
+    writer.add(static_cast<uint32_t>(call->arguments.size()));
     for (const void* argument : call->arguments) add_memory(*by_address_.at(argument));
   }
   return writer;

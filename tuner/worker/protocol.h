@@ -63,7 +63,8 @@ struct Mapping {
 };
 
 /// Runs kernels in a state of the caches. Then follow the ids of memory to push out of all caches and of memory to
-/// restore, each with its count, and the calls, each with its kernel, tasks, whether it is parallel, and arguments.
+/// restore, each with its count, and the calls, each with its kernel, tasks, whether it is parallel, inner tasks, and
+/// arguments.
 struct Run {
   uint64_t owner = 0;
   int64_t workspace_bytes = 0;

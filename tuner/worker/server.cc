@@ -245,6 +245,7 @@ std::vector<HostCall> Server::calls(Reader& reader) {
     call.function = kernel->second->function();
     call.tasks = reader.get<int64_t>();
     call.parallel = reader.get<int32_t>() != 0;
+    call.inner = reader.get<int64_t>();
     for (auto left = reader.get<uint32_t>(); left > 0; --left) {
       call.arguments.push_back(memory(reader.get<uint64_t>()).data());
     }
