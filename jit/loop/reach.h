@@ -15,11 +15,15 @@ struct Reach {
   int dimension = -1;  // -1: each iteration touches the same
   int64_t extent = 1;  // of the dimension
   Interval first, last;
+
+  bool operator==(const Reach&) const = default;
 };
 
 struct LoopReach {
   int64_t extent = 1;
   std::vector<Reach> arguments;  // one per argument of the nest
+
+  bool operator==(const LoopReach&) const = default;
 };
 
 /// One entry per parallel loop, outermost first; none if a loop's extent is symbolic. Intervals are bounds (a gather

@@ -15,6 +15,22 @@ constexpr int64_t kMaxThreads = 1024;
 
 bool in_range(int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; }
 
+bool fits(const jit::Reach& reach) {
+  const auto within = [&](const jit::Interval& i) { return 0 <= i.lo && i.lo <= i.hi && i.hi < reach.extent; };
+  return reach.dimension == -1 || (reach.dimension >= 0 && within(reach.first) && within(reach.last));
+}
+
+// Whether a kernel's loops are those of its tasks.
+bool fit(const jit::CompiledKernel& kernel) {
+  int64_t tasks = kernel.tasks;
+  for (const jit::LoopReach& loop : kernel.loops) {
+    if (loop.extent < 1 || tasks % loop.extent != 0 || loop.arguments.size() != kernel.arguments.size()) return false;
+    if (!std::all_of(loop.arguments.begin(), loop.arguments.end(), fits)) return false;
+    tasks /= loop.extent;
+  }
+  return kernel.loops.empty() || tasks == 1;
+}
+
 std::string contradiction(const jit::CompiledKernel& kernel) {
   const jit::KernelObject& object = kernel.object;
   // A provider's kernel is made anew by its library: it has neither bytes nor entry.
@@ -26,20 +42,7 @@ std::string contradiction(const jit::CompiledKernel& kernel) {
   if (kernel.arguments.empty() || kernel.arguments.size() != kernel.written.size()) {
     return "arguments of " + object.name;
   }
-  int64_t tasks = kernel.tasks;
-  for (const jit::LoopReach& loop : kernel.loops) {
-    const std::string where = "loops of " + object.name;
-    if (!in_range(loop.extent, 1, kMaxTasks) || tasks % loop.extent != 0) return where;
-    tasks /= loop.extent;
-    if (loop.arguments.size() != kernel.arguments.size()) return where;
-    for (const jit::Reach& reach : loop.arguments) {
-      const auto within = [&](const jit::Interval& i) {
-        return i.lo <= i.hi && in_range(i.lo, 0, reach.extent - 1) && i.hi < reach.extent;
-      };
-      if (reach.dimension < -1 || reach.extent < 1) return where;
-      if (reach.dimension >= 0 && (!within(reach.first) || !within(reach.last))) return where;
-    }
-  }
+  if (!fit(kernel)) return "loops of " + object.name;
   if (*std::min_element(kernel.arguments.begin(), kernel.arguments.end()) < 0) return "arguments of " + object.name;
   return "";
 }

@@ -23,6 +23,7 @@ Bundle sample() {
   kernel.written = {true, false, false};
   kernel.tasks = 56;
   kernel.flops = 1000000;
+  kernel.loops = {{8, {{1, 8, {0, 0}, {7, 7}}, {}, {0, 30, {2, 5}, {20, 29}}}}, {7, {{}, {0, 7, {0, 1}, {6, 6}}, {}}}};
   jit::CompiledKernel weights = kernel;
   weights.object.name = "altrt_g0_1";
   weights.constant = true;
@@ -50,6 +51,7 @@ void expect_equal(const jit::CompiledKernel& x, const jit::CompiledKernel& y) {
   EXPECT_EQ(x.tasks, y.tasks);
   EXPECT_EQ(x.symbolic_size, y.symbolic_size);
   EXPECT_EQ(x.flops, y.flops);
+  EXPECT_EQ(x.loops, y.loops);
   EXPECT_EQ(x.constant, y.constant);
 }
 
@@ -148,6 +150,15 @@ TEST(Bundle, Contradictions) {
       [](Bundle& b) { b.code[0].kernels[0].object.workspace_bytes = -1; },
       [](Bundle& b) { b.code[0].kernels[0].object.workspace_bytes = int64_t{1} << 60; },
       [](Bundle& b) { b.code[0].kernels[0].tasks = -1; },
+      [](Bundle& b) { b.code[0].kernels[0].loops.pop_back(); },
+      [](Bundle& b) { b.code[0].kernels[0].loops[0].extent = 0; },
+      [](Bundle& b) { b.code[0].kernels[0].loops[0].arguments.pop_back(); },
+      [](Bundle& b) { b.code[0].kernels[0].loops[0].arguments[0].dimension = -2; },
+      [](Bundle& b) { b.code[0].kernels[0].loops[0].arguments[0].extent = 7; },
+      [](Bundle& b) {
+        b.code[0].kernels[0].loops[0].arguments[0].first = {3, 2};
+      },
+      [](Bundle& b) { b.code[0].kernels[0].loops[0].arguments[2].last.lo = -1; },
       [](Bundle& b) { b.code[0].kernels[0].object.threads = -1; },
       [](Bundle& b) { b.code[0].kernels[0].object.threads = 1025; },
       [](Bundle& b) { b.conversions[0].kernel.object.threads = 1025; },
