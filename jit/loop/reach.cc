@@ -68,7 +68,8 @@ class Hulls {
   const Nest& nest_;
 };
 
-Reach between(const std::vector<int64_t>& shape, const Box& first, const Box& last) {
+Reach between(const Buffer& buffer, const Box& first, const Box& last) {
+  const std::vector<int64_t>& shape = buffer.shape;
   Reach reach;
   double furthest = 0;
   for (size_t d = 0; d < std::min(first.size(), last.size()); ++d) {
@@ -76,6 +77,14 @@ Reach between(const std::vector<int64_t>& shape, const Box& first, const Box& la
     if (moved / static_cast<double>(shape[d]) <= furthest) continue;
     furthest = moved / static_cast<double>(shape[d]);
     reach = {static_cast<int>(d), shape[d], first[d], last[d]};
+  }
+  int64_t inner = 1;
+  for (size_t d = shape.size(); d-- > 0;) {
+    if (static_cast<int>(d) == reach.dimension) {
+      reach.bytes = inner * static_cast<int64_t>(size_of(buffer.type));
+      reach.runs = buffer.elements() / (inner * shape[d]);
+    }
+    inner *= shape[d];
   }
   return reach;
 }
@@ -97,7 +106,7 @@ std::vector<LoopReach> reach(const Nest& nest) {
     last[loop.name] = {loop.extent.bound - 1, loop.extent.bound - 1};
     const Hulls begin(nest, first), end(nest, last);
     for (size_t a = 0; a < begin.boxes.size(); ++a)
-      of.arguments.push_back(between(nest.buffers[a].shape, begin.boxes[a], end.boxes[a]));
+      of.arguments.push_back(between(nest.buffers[a], begin.boxes[a], end.boxes[a]));
     result.push_back(std::move(of));
   }
   return result;

@@ -15,6 +15,7 @@ struct Reach {
   int dimension = -1;  // -1: each iteration touches the same
   int64_t extent = 1;  // of the dimension
   Interval first, last;
+  int64_t runs = 1, bytes = 0;  // how often the buffer has the dimension, one behind the other, and of one index of it
 
   bool operator==(const Reach&) const = default;
 };

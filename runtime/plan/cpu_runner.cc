@@ -14,6 +14,8 @@ namespace {
 
 // Chunks per thread of a shared step: small enough to even out the ends, large enough to keep the counter cool.
 constexpr int64_t kChunksPerThread = 8;
+// Between two threads' workspaces: what a core reads ahead behind its own would be taken from another that writes it.
+constexpr size_t kWorkspacesApart = 64 << 10;
 // No kernel reads a run-time extent while all shapes are fixed when the session is made.
 constexpr int64_t kSizes[1] = {0};
 
@@ -40,7 +42,8 @@ class CpuRunner final : public Runner {
 
 CpuRunner::CpuRunner(std::shared_ptr<const Plan> plan, int threads)
     : Runner(std::move(plan)), arena_(static_cast<size_t>(plan_->arena_bytes)) {
-  const size_t stride = base::round_up(static_cast<size_t>(plan_->workspace_bytes), base::kAlignment);
+  const size_t stride =
+      base::round_up(static_cast<size_t>(plan_->workspace_bytes), base::kAlignment) + kWorkspacesApart;
   workspace_stride_ = static_cast<int64_t>(stride);
   workspaces_ = base::AlignedBuffer(stride * static_cast<size_t>(std::max(threads, 1)));
   arena_.zero();

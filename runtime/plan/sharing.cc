@@ -12,6 +12,11 @@ constexpr double kConstantCost = 0.1;
 constexpr int kMostSweeps = 6;
 constexpr int kMostDimensions = 6;
 
+// Runs of one worker's lines between another's: what is read ahead at their ends is the other's, and counts as read by
+// both. So much of it, by the length of the runs.
+constexpr int64_t kShortRun = 2 << 10, kLongRun = 64 << 10;
+constexpr double kShortRunCost = 0.6, kLongRunCost = 0.06;
+
 // A part of a tensor: an interval of one dimension, as fractions of it. Dimension -1: everything, or nothing.
 struct Part {
   int dimension = -1;
@@ -138,6 +143,7 @@ class Sharing {
       if (argument.constant) bytes += kConstantCost * size * more_than_once({s, a});
       if (argument.tensor < 0) continue;
       touched += size;
+      bytes += size * between_others({s, a});
       if (!argument.written) bytes += size * strange({s, a}, writers_[argument.tensor]);
     }
     return bytes + touched * unevenness(s);
@@ -170,6 +176,16 @@ class Sharing {
       sum += read.size() - (writers.empty() ? 0 : own / static_cast<double>(writers.size()));
     }
     return sum;
+  }
+
+  // How much of a tensor is as good as strange since the workers' parts of it alternate.
+  double between_others(const Use& use) const {
+    if (options_[use.step].empty()) return 0;
+    const jit::Reach& reach =
+        (*steps_[use.step].loops)[options_[use.step][chosen_[use.step]].loop].arguments[use.argument];
+    if (reach.dimension < 0 || reach.runs == 1) return 0;
+    const int64_t run = reach.bytes * reach.extent / workers_;
+    return run < kShortRun ? kShortRunCost : run < kLongRun ? kLongRunCost : 0;
   }
 
   // How much of a tensor, all workers together, they read beyond once.

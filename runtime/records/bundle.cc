@@ -48,11 +48,11 @@ std::string contradiction(const jit::CompiledKernel& kernel) {
 }
 
 wire::Reach write_reach(const jit::Reach& r) {
-  return {r.dimension, r.extent, r.first.lo, r.first.hi, r.last.lo, r.last.hi};
+  return {r.dimension, r.extent, r.first.lo, r.first.hi, r.last.lo, r.last.hi, r.runs, r.bytes};
 }
 
 jit::Reach read_reach(const wire::Reach& r) {
-  return {r.dimension(), r.extent(), {r.first_lo(), r.first_hi()}, {r.last_lo(), r.last_hi()}};
+  return {r.dimension(), r.extent(), {r.first_lo(), r.first_hi()}, {r.last_lo(), r.last_hi()}, r.runs(), r.bytes()};
 }
 
 flatbuffers::Offset<wire::Kernel> write_kernel(flatbuffers::FlatBufferBuilder& builder,

@@ -74,6 +74,10 @@ TEST(Reach, OfAWindowMovesAlongTheRows) {
   expect(o.arguments[2], 0, 5, {0, 0}, {4, 4});
   // What lies outside is not touched.
   expect(h.arguments[0], 1, 8, {0, 2}, {5, 7});
+  EXPECT_EQ(h.arguments[0].runs, 6);
+  EXPECT_EQ(h.arguments[0].bytes, 4);
+  EXPECT_EQ(o.arguments[1].runs, 1);
+  EXPECT_EQ(o.arguments[1].bytes, 6 * 3 * 4);
   EXPECT_EQ(h.arguments[1].dimension, -1);
   expect(h.arguments[2], 1, 8, {0, 1}, {6, 7});
 }

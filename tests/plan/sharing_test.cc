@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kChannels = 8, kRows = 32;
 
 jit::Reach whole() { return {}; }
-jit::Reach along(int dimension, int64_t extent, int64_t halo = 0) {
-  return {dimension, extent, {0, halo}, {extent - 1 - halo, extent - 1}};
+jit::Reach along(int dimension, int64_t extent, int64_t halo = 0, int64_t bytes = 1 << 20) {
+  return {dimension, extent, {0, halo}, {extent - 1 - halo, extent - 1}, dimension > 0 ? kChannels : 1, bytes};
 }
 
 // Loops over channels and rows; tensors are [channels, rows].
@@ -54,6 +54,14 @@ TEST(Sharing, ChannelsThatStayApartAreReadByTheirWriters) {
 TEST(Sharing, LargeConstantsAreReadOnce) {
   const std::vector<SharedStep> steps = {step(kDense, -1, 0, 100), step(kDense, 0, 1, 1000000)};
   EXPECT_EQ(share(steps, 2).back(), kByChannels);
+}
+
+// Rows of 64 bytes: 16 of one worker's, then 16 of the other's.
+TEST(Sharing, ShortRunsOfRowsAreNotDealtOut) {
+  const Loops dense = {kDense[0], {kRows, {along(1, kRows, 1, 64), whole(), along(1, kRows, 0, 64)}}};
+  const Loops apart = {kDepthwise[0], {kRows, {along(1, kRows, 1, 64), whole(), along(1, kRows, 0, 64)}}};
+  const std::vector<SharedStep> steps = {step(dense, -1, 0, 100), step(apart, 0, 1, 100), step(dense, 1, 2, 100, 250)};
+  EXPECT_EQ(share(steps, 2), std::vector<int64_t>(3, kByChannels));
 }
 
 // Two rows for three workers: one of them would have nothing to begin with.

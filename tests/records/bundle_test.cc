@@ -23,7 +23,8 @@ Bundle sample() {
   kernel.written = {true, false, false};
   kernel.tasks = 56;
   kernel.flops = 1000000;
-  kernel.loops = {{8, {{1, 8, {0, 0}, {7, 7}}, {}, {0, 30, {2, 5}, {20, 29}}}}, {7, {{}, {0, 7, {0, 1}, {6, 6}}, {}}}};
+  kernel.loops = {{8, {{1, 8, {0, 0}, {7, 7}, 3, 64}, {}, {0, 30, {2, 5}, {20, 29}}}},
+                  {7, {{}, {0, 7, {0, 1}, {6, 6}}, {}}}};
   jit::CompiledKernel weights = kernel;
   weights.object.name = "altrt_g0_1";
   weights.constant = true;
