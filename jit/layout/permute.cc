@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory_resource>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -308,6 +309,21 @@ Permute::Permute(DataType type, const std::vector<int64_t>& shape, const Layout&
   tasks_ = plan->tasks();
   bytes_to_ = plan->map.elements * static_cast<int64_t>(size_of(type));
   plan_ = std::move(plan);
+}
+
+std::vector<int64_t> Permute::task_extents() const {
+  std::vector<int64_t> extents = plan_->unit_extents();
+  int64_t rest = plan_->units_per_task, tasks = 1;
+  for (int64_t& extent : extents) {
+    const int64_t taken = std::gcd(extent, rest);
+    if (taken != std::min(extent, rest)) return {tasks_};
+    extent /= taken;
+    rest /= taken;
+    tasks *= extent;
+  }
+  if (rest > 1 || tasks != tasks_) return {tasks_};
+  std::reverse(extents.begin(), extents.end());
+  return extents;
 }
 
 void Permute::run(const void* from, void* to, int64_t first, int64_t last) const {

@@ -25,6 +25,8 @@ class Permute {
   /// A few thousand elements each; 0 if there is nothing to write.
   int64_t tasks() const { return tasks_; }
   int64_t bytes_to() const { return bytes_to_; }
+  /// Tasks as a mixed-radix number: extents of its digits, outermost first; {tasks()} where they are no such number.
+  std::vector<int64_t> task_extents() const;
 
  private:
   std::shared_ptr<const CopyPlan> plan_;

@@ -165,6 +165,19 @@ void find_column_runs(CopyPlan& plan) {
   }
 }
 
+/// At most `most`, such that no task ends within a digit of the units' number and goes on with the next.
+int64_t task_units(const CopyPlan& plan, int64_t most) {
+  int64_t units = 1;
+  for (const int64_t extent : plan.unit_extents()) {
+    int64_t part = std::min(extent, most);
+    while (extent % part != 0) --part;
+    units *= part;
+    most /= part;
+    if (part < extent) break;
+  }
+  return units;
+}
+
 void choose_chunks(CopyPlan& plan) {
   const std::vector<MapDim>& dims = plan.map.dims;
   plan.units = 1;
@@ -185,10 +198,16 @@ void choose_chunks(CopyPlan& plan) {
   plan.row_chunks = (plan.row + plan.row_step - 1) / plan.row_step;
   plan.column_chunks = (plan.columns + plan.column_step - 1) / plan.column_step;
   plan.units *= plan.row_chunks * plan.column_chunks;
-  plan.units_per_task = std::max<int64_t>(1, kTask / (plan.row_step * plan.column_step));
+  plan.units_per_task = task_units(plan, std::max<int64_t>(1, kTask / (plan.row_step * plan.column_step)));
 }
 
 }  // namespace
+
+std::vector<int64_t> CopyPlan::unit_extents() const {
+  std::vector<int64_t> extents{row_chunks, column_chunks};
+  for (size_t d = outer.size(); d-- > 0;) extents.push_back(map.dims[static_cast<size_t>(outer[d])].extent);
+  return extents;
+}
 
 CopyPlan make_copy_plan(DataType type, CopyMap map, bool padding_only) {
   CopyPlan plan;

@@ -41,6 +41,8 @@ struct CopyPlan {
 
   /// How many columns from this position of their group on are consecutive source elements; at least 1.
   int64_t column_run(int64_t position) const { return column_runs.empty() ? unit_columns : column_runs[position]; }
+  /// Of the units' number as a mixed-radix one, innermost first.
+  std::vector<int64_t> unit_extents() const;
   int64_t tasks() const { return (units + units_per_task - 1) / units_per_task; }
   /// Units [first, last). `from` is not read in a padding_only plan.
   void run(const void* from, void* to, int64_t first, int64_t last) const;

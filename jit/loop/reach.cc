@@ -68,8 +68,9 @@ class Hulls {
   const Nest& nest_;
 };
 
-Reach between(const Buffer& buffer, const Box& first, const Box& last) {
-  const std::vector<int64_t>& shape = buffer.shape;
+}  // namespace
+
+Reach reach_between(const std::vector<int64_t>& shape, int64_t element_bytes, const Box& first, const Box& last) {
   Reach reach;
   double furthest = 0;
   for (size_t d = 0; d < std::min(first.size(), last.size()); ++d) {
@@ -78,18 +79,19 @@ Reach between(const Buffer& buffer, const Box& first, const Box& last) {
     furthest = moved / static_cast<double>(shape[d]);
     reach = {static_cast<int>(d), shape[d], first[d], last[d]};
   }
-  int64_t inner = 1;
+  int64_t inner = 1, outer = 1;
   for (size_t d = shape.size(); d-- > 0;) {
     if (static_cast<int>(d) == reach.dimension) {
-      reach.bytes = inner * static_cast<int64_t>(size_of(buffer.type));
-      reach.runs = buffer.elements() / (inner * shape[d]);
+      reach.bytes = inner * element_bytes;
+      outer = 1;
+    } else {
+      outer *= shape[d];
     }
     inner *= shape[d];
   }
+  reach.runs = outer;
   return reach;
 }
-
-}  // namespace
 
 std::vector<LoopReach> reach(const Nest& nest) {
   Ranges all;
@@ -106,7 +108,8 @@ std::vector<LoopReach> reach(const Nest& nest) {
     last[loop.name] = {loop.extent.bound - 1, loop.extent.bound - 1};
     const Hulls begin(nest, first), end(nest, last);
     for (size_t a = 0; a < begin.boxes.size(); ++a)
-      of.arguments.push_back(between(nest.buffers[a], begin.boxes[a], end.boxes[a]));
+      of.arguments.push_back(reach_between(nest.buffers[a].shape, static_cast<int64_t>(size_of(nest.buffers[a].type)),
+                                           begin.boxes[a], end.boxes[a]));
     result.push_back(std::move(of));
   }
   return result;

@@ -27,6 +27,10 @@ struct LoopReach {
   bool operator==(const LoopReach&) const = default;
 };
 
+/// Of a buffer whose part is the one box or the other.
+Reach reach_between(const std::vector<int64_t>& shape, int64_t element_bytes, const std::vector<Interval>& first,
+                    const std::vector<Interval>& last);
+
 /// One entry per parallel loop, outermost first; none if a loop's extent is symbolic. Intervals are bounds (a gather
 /// touches whatever it may), inside the buffer.
 std::vector<LoopReach> reach(const Nest& nest);

@@ -228,7 +228,7 @@ void Builder::add_kernel(Binding& binding, int k) {
   step.tasks = kernel.tasks;
   step.workspace_bytes = kernel.object.workspace_bytes;
   SharedStep shared;
-  shared.loops = &kernel.loops;
+  shared.loops = kernel.loops;
   int64_t bytes = 0;
   step.written = kernel.written;
   for (const int tensor : kernel.arguments) {

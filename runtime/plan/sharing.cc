@@ -71,11 +71,11 @@ class Sharing {
     const SharedStep& step = steps_[s];
     std::vector<Option> options;
     int64_t all = 1;
-    for (size_t i = 0; step.loops && i < step.loops->size(); ++i) all *= (*step.loops)[i].extent;
-    const bool known = step.loops && step.parallel && all == step.tasks;
+    for (const jit::LoopReach& loop : step.loops) all *= loop.extent;
+    const bool known = step.parallel && all == step.tasks;
     int64_t inner = step.tasks;
-    for (size_t i = 0; known && i < step.loops->size(); ++i) {
-      const int64_t extent = (*step.loops)[i].extent;
+    for (size_t i = 0; known && i < step.loops.size(); ++i) {
+      const int64_t extent = step.loops[i].extent;
       if (extent > 1 && (options.empty() || inner >= workers_)) options.push_back({i, inner, inner / extent});
       inner /= extent;
     }
@@ -103,7 +103,7 @@ class Sharing {
   }
 
   bool writes_along(size_t s, size_t option, int dimension) const {
-    const jit::LoopReach& loop = (*steps_[s].loops)[options_[s][option].loop];
+    const jit::LoopReach& loop = steps_[s].loops[options_[s][option].loop];
     for (size_t a = 0; a < loop.arguments.size(); ++a)
       if (steps_[s].arguments[a].written && loop.arguments[a].dimension == dimension) return true;
     return false;
@@ -182,7 +182,7 @@ class Sharing {
   double between_others(const Use& use) const {
     if (options_[use.step].empty()) return 0;
     const jit::Reach& reach =
-        (*steps_[use.step].loops)[options_[use.step][chosen_[use.step]].loop].arguments[use.argument];
+        steps_[use.step].loops[options_[use.step][chosen_[use.step]].loop].arguments[use.argument];
     if (reach.dimension < 0 || reach.runs == 1) return 0;
     const int64_t run = reach.bytes * reach.extent / workers_;
     return run < kShortRun ? kShortRunCost : run < kLongRun ? kLongRunCost : 0;
@@ -211,7 +211,7 @@ class Sharing {
     // Somewhere: as if along a dimension that nobody else knows.
     if (options.empty()) return {static_cast<int>(1000 + use.step), 1, share * worker, share * (worker + 1)};
     const Option& option = options[chosen_[use.step]];
-    const jit::LoopReach& loop = (*step.loops)[option.loop];
+    const jit::LoopReach& loop = step.loops[option.loop];
     const jit::Reach& reach = loop.arguments[use.argument];
     if (reach.dimension < 0) return {};
     const int64_t first = option.inner * worker / workers_, last = option.inner * (worker + 1) / workers_ - 1;

@@ -16,8 +16,8 @@ struct SharedStep {
     int64_t bytes = 0;
   };
   int64_t tasks = 1;
-  bool parallel = true;                                // else the first worker does it
-  const std::vector<jit::LoopReach>* loops = nullptr;  // of the tasks; null or empty = nothing is known
+  bool parallel = true;               // else the first worker does it
+  std::vector<jit::LoopReach> loops;  // of the tasks; none = nothing is known
   std::vector<Argument> arguments;
 };
 

@@ -5,6 +5,7 @@
 
 #include "runtime/base/buffer.h"
 #include "runtime/plan/builder.h"
+#include "runtime/plan/conversion_reach.h"
 #include "runtime/plan/memory.h"
 
 namespace altrt::plan {
@@ -141,7 +142,10 @@ void Builder::convert(int number, const Instance& from, const Location& to, cons
   info.layout = layout.is_plain() ? "plain" : jit::to_string(layout);
   info.bytes = 2 * element_count(v.shape) * static_cast<int64_t>(size_of(v.type));
   plan_.kernels.push_back(std::move(info));
-  add_step(std::move(step));
+  SharedStep shared;
+  if (step.parallel && !input_.device && team_.threads() > 1)
+    shared.loops = reach(v.type, v.shape, from.layout, layout);
+  add_step(std::move(step), std::move(shared));
 }
 
 void Builder::add_step(Step step, SharedStep shared) {

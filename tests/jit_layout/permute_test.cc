@@ -98,6 +98,9 @@ void check_copy(DataType type, const std::vector<int64_t>& shape, const Layout& 
   }
   Permute permute(type, shape, from, to);
   ASSERT_EQ(permute.bytes_to(), static_cast<int64_t>(expected.size()));
+  int64_t tasks = 1;
+  for (const int64_t extent : permute.task_extents()) tasks *= extent;
+  ASSERT_EQ(tasks, permute.tasks());
   ASSERT_EQ(run_in_ranges(permute, memory_of(type, from, source, 0x77), random), expected);
 }
 

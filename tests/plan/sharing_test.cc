@@ -25,7 +25,7 @@ const Loops kDepthwise = {{kChannels, {along(0, kChannels), along(0, kChannels),
 SharedStep step(const Loops& loops, int64_t from, int64_t to, int64_t weights, int64_t bytes = 1000) {
   SharedStep s;
   s.tasks = loops[0].extent * loops[1].extent;
-  s.loops = &loops;
+  s.loops = loops;
   s.arguments = {{from, false, false, bytes}, {-1, false, true, weights}, {to, true, false, bytes}};
   return s;
 }
@@ -75,7 +75,7 @@ TEST(Sharing, RowsFewerThanWorkersAreNotShared) {
 
 TEST(Sharing, WhereNothingIsKnownTasksStayTogether) {
   SharedStep unknown = step(kDense, 0, 1, 100), other = unknown, alone = unknown;
-  unknown.loops = nullptr;
+  unknown.loops.clear();
   other.tasks += 1;  // its loops are not those of the tasks
   alone.parallel = false;
   const std::vector<int64_t> inner = share({step(kDense, -1, 0, 100), unknown, other, alone}, 2);

@@ -156,7 +156,7 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kern
     bound.workspace_bytes = std::max(bound.workspace_bytes, kernel.object.workspace_bytes);
     step.tasks = call.tasks;
     step.parallel = call.parallel;
-    step.loops = &kernel.loops;
+    step.loops = kernel.loops;
     steps.push_back(std::move(step));
     bound.calls.push_back(std::move(call));
   }
