@@ -22,8 +22,8 @@ namespace altrt::base {
 namespace {
 
 constexpr int kMaxThreads = 0xffff;
-// A loop is dealt in no more chunks.
-constexpr int64_t kMaxChunks = (int64_t{1} << 24) - 1;
+// A loop is dealt in chunks of at least so small a part of it, which makes no more of them than can be counted.
+constexpr int64_t kMaxChunks = int64_t{1} << 22;
 // A word that counts chunks of a loop: the loop's number above, the count below. A number of 40 bits outlives any
 // process: a loop takes a microsecond.
 constexpr int kCountBits = 24;

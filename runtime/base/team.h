@@ -70,7 +70,7 @@ class Team::Lease {
   int threads() const { return owned_ ? team_.threads_ : 1; }
 
   // Calls function(first, last, worker) on disjoint ranges that cover [0, tasks), and returns when all are done. Ranges
-  // are handed out in chunks of `grain` (at least 1), so no range is longer (except beyond 2^24 chunks); alone, one
+  // are handed out in chunks of `grain` (at least 1), so no range is longer (except beyond 2^22 chunks); alone, one
   // call gets them all. Each worker begins with its own part and helps the others when it is done. What tasks wrote is
   // visible to the caller afterwards. Allocates nothing, takes no lock.
   void run(TeamLoop loop, TeamFunction function) noexcept;

@@ -12,8 +12,8 @@
 namespace altrt::plan {
 namespace {
 
-// Work below this is done by one thread: a barrier costs some microseconds.
-constexpr double kSharedWorkUs = 8;
+// Work below this, for each worker, is done by one thread; no more than that is ever left to one.
+constexpr double kSharedWorkUs = 4, kMostAloneUs = 20;
 // Cautious speeds of one thread, for that question only.
 constexpr double kFlopsPerUs = 40e3, kBytesPerUs = 8e3;
 
@@ -57,9 +57,9 @@ size_t most_deferred_bytes(const graph::Graph& graph) {
 
 }  // namespace
 
-bool is_shared(int64_t tasks, int64_t flops, int64_t bytes) {
+bool is_shared(int64_t tasks, int64_t flops, int64_t bytes, int workers) {
   const double us = static_cast<double>(flops) / kFlopsPerUs + static_cast<double>(bytes) / kBytesPerUs;
-  return tasks > 1 && us >= kSharedWorkUs;
+  return tasks > 1 && us >= std::min(kSharedWorkUs * workers, kMostAloneUs);
 }
 
 Builder::Builder(PlanInput input, WeightStore& weights, base::Team& team)
@@ -242,7 +242,7 @@ void Builder::add_kernel(Binding& binding, int k) {
     step.arguments.push_back(new_constant(Constant(step.loaded, state)));
     step.written.push_back(false);
   }
-  step.parallel = is_shared(step.tasks, kernel.flops, bytes);
+  step.parallel = is_shared(step.tasks, kernel.flops, bytes, team_.threads());
   add_step(std::move(step), std::move(shared));
 }
 

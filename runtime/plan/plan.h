@@ -101,8 +101,9 @@ struct Plan {
   std::vector<KernelInfo> kernels;
 };
 
-/// Whether the whole team runs a kernel of this work: a barrier costs some microseconds.
-bool is_shared(int64_t tasks, int64_t flops, int64_t bytes);
+/// Whether a whole team of `workers` runs a kernel of this work: a barrier costs some microseconds, the more of them
+/// the more.
+bool is_shared(int64_t tasks, int64_t flops, int64_t bytes, int workers);
 /// How many tasks of a shared step a thread takes at a time.
 int64_t chunk(int64_t tasks, int threads);
 

@@ -11,6 +11,8 @@ namespace {
 constexpr double kConstantCost = 0.1;
 constexpr int kMostSweeps = 6;
 constexpr int kMostDimensions = 6;
+// So many workers stand for all of them.
+constexpr int kMostWorkers = 4;
 
 // Runs of one worker's lines between another's: what is read ahead at their ends is the other's, and counts as read by
 // both. So much of it, by the length of the runs.
@@ -166,16 +168,22 @@ class Sharing {
     return bytes;
   }
 
+  template <typename F>
+  double sum_of_workers(F f) const {
+    const int asked = std::min(workers_, kMostWorkers);
+    double sum = 0;
+    for (int i = 0; i < asked; ++i) sum += f(i * workers_ / asked);
+    return sum * workers_ / asked;
+  }
+
   // How much of the tensor, all workers together, they read and somebody else wrote.
   double strange(const Use& reader, const std::vector<Use>& writers) const {
-    double sum = 0;
-    for (int worker = 0; worker < workers_; ++worker) {
+    return sum_of_workers([&](int worker) {
       const Part read = part(reader, worker);
       double own = 0;
       for (const Use& writer : writers) own += overlap(read, part(writer, worker));
-      sum += read.size() - (writers.empty() ? 0 : own / static_cast<double>(writers.size()));
-    }
-    return sum;
+      return read.size() - (writers.empty() ? 0 : own / static_cast<double>(writers.size()));
+    });
   }
 
   // How much of a tensor is as good as strange since the workers' parts of it alternate.
@@ -190,9 +198,7 @@ class Sharing {
 
   // How much of a tensor, all workers together, they read beyond once.
   double more_than_once(const Use& reader) const {
-    double sum = -1;
-    for (int worker = 0; worker < workers_; ++worker) sum += part(reader, worker).size();
-    return std::max(0.0, sum);
+    return std::max(0.0, sum_of_workers([&](int worker) { return part(reader, worker).size(); }) - 1);
   }
 
   // By how much the largest part is above the mean.

@@ -3,7 +3,7 @@
 
     compare.py [--altrt build/bin/altrt] [--work DIR] [--threads 2,1] [--rounds 7] [--seconds 1] [--budget 0]
                [--providers own,onednn] [--also NAME=OPTIONS]... [--shape NAME=VALUE,...]... [--batch 1,8]
-               [--peers onnxruntime,openvino] [--accuracy] [--png FILE] MODEL.onnx ...
+               [--peers onnxruntime,openvino] [--distance build/bin/altrt_core_distance] [--accuracy] [--png FILE] MODEL.onnx ...
 
 Engines alternate; every round of every engine runs in a process of its own (an idle engine's spinning threads slow the next one down).
 The peers come from PyPI, into a virtual environment (--venv, default DIR/venv) that is made once. --peers "" leaves them out.
@@ -13,6 +13,8 @@ libaltrt once more, with options of the tool that come last and win: --also "unt
 --shape fixes symbolic dimensions and inputs of all engines, one row for each --shape; --batch rewrites models of batch 1 for others.
 --accuracy compares outputs with those of the graph run in double precision (reference.py), once with the model's weights and once with
 scales of channels spread over three decades and outliers (tuned in the same way).
+--distance asks that program before and after each round how far the cores are apart. Virtual machines are moved: rounds in which they
+were are repeated, and each model has a row for each place ("near", "far") in which every engine had at least three.
 What is measured goes to DIR/results.json at once: the same command goes on where it was stopped, and with --table it measures nothing.
 
 Prints Markdown tables: median over rounds of each round's median, best peer / ours with its bootstrap 90 % interval, geometric means,
@@ -87,6 +89,22 @@ def prepare(engine, case, a):
     measure_ours(engine, case, a)
 
 
+def place_of(a):
+    """"near" where two cores share a cache, else "far"; "" without --distance."""
+    if not a.distance:
+        return ""
+    return "near" if float(subprocess.run([a.distance], stdout=subprocess.PIPE, text=True, check=True).stdout) < 200 else "far"
+
+
+def measure_in_place(engine, case, a):
+    """In a round during which the cores stayed where they were."""
+    while True:
+        before = place_of(a)
+        measured = (measure_peer if engine in PEERS else measure_ours)(engine, case, a)
+        if before == place_of(a):
+            return measured | {"place": before}
+
+
 def measure(case, a, save):
     """Adds what is missing to case["engines"]; `save` is called after each step."""
     for engine in a.ours:
@@ -103,8 +121,8 @@ def measure(case, a, save):
             result = case["engines"].setdefault(engine, {"ms": []})
             if len(result["ms"]) > turn:
                 continue
-            measured = (measure_peer if engine in PEERS else measure_ours)(engine, case, a)
-            for name in ("ms", "resident_mb", "ready_ms"):
+            measured = measure_in_place(engine, case, a)
+            for name in ("ms", "resident_mb", "ready_ms", "place"):
                 result.setdefault(name, []).append(measured[name])
             result["share"] = measured.get("share", {})
             save()
@@ -155,6 +173,21 @@ def make_inputs(case, a):
         np.savez(case["inputs"], **feeds_of(case["path"], dict(s.split("=", 1) for s in case["shapes"])))
 
 
+def by_place(cases):
+    """A row for each place that the cores had; as they are without --distance."""
+    rows = []
+    for case in cases:
+        engines = case["engines"]
+        for place in ("", "near", "far"):
+            chosen = {}
+            for engine, result in engines.items():
+                at = [i for i, p in enumerate(result["place"]) if p == place]
+                chosen[engine] = result | {name: [result[name][i] for i in at] for name in ("ms", "resident_mb", "ready_ms")}
+            if all(len(result["ms"]) >= (3 if place else 1) for result in chosen.values()):
+                rows.append(case | {"name": case["name"] + (f", {place} cores" if place else ""), "engines": chosen})
+    return rows
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+"), parser.add_argument("--altrt", default="build/bin/altrt")
@@ -164,7 +197,7 @@ def arguments():
     parser.add_argument("--providers", default="own,onednn"), parser.add_argument("--also", action="append", default=[])
     parser.add_argument("--shape", action="append", default=[]), parser.add_argument("--batch", default="1")
     parser.add_argument("--peers", default="onnxruntime,openvino"), parser.add_argument("--accuracy", action="store_true")
-    parser.add_argument("--table", action="store_true"), parser.add_argument("--png")
+    parser.add_argument("--distance"), parser.add_argument("--table", action="store_true"), parser.add_argument("--png")
     a = parser.parse_args()
     a.venv, a.cache = a.venv or os.path.join(a.work, "venv"), a.cache or os.path.join(a.work, "cache")
     a.ours, a.peers = {"altrt": ""} | dict(also.split("=", 1) for also in a.also), [peer for peer in a.peers.split(",") if peer]
@@ -196,9 +229,10 @@ def main():
         measure(case, a, save)
         print(f"{case['label']} measured", file=sys.stderr, flush=True)
     print(f"{a.rounds} rounds of {a.seconds} s, budget {a.budget}, providers {a.providers}\n")
-    figures.print_tables(list(cases.values()), list(a.ours), a.peers)
+    rows = by_place(cases.values())
+    figures.print_tables(rows, list(a.ours), a.peers)
     if a.png:
-        figures.draw(list(cases.values()), list(a.ours), a.peers, a.png)
+        figures.draw(rows, list(a.ours), a.peers, a.png)
 
 
 if __name__ == "__main__":

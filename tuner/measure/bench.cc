@@ -152,7 +152,7 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kern
       }
     }
     if (const void* state = loaded[k]->state()) call.arguments.push_back(state);
-    call.parallel = plan::is_shared(kernel.tasks, kernel.flops, bytes);
+    call.parallel = plan::is_shared(kernel.tasks, kernel.flops, bytes, team_.threads());
     bound.workspace_bytes = std::max(bound.workspace_bytes, kernel.object.workspace_bytes);
     step.tasks = call.tasks;
     step.parallel = call.parallel;
