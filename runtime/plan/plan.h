@@ -82,7 +82,7 @@ struct Step {
   int64_t tasks = 1;            // blocks on a device
   int64_t workspace_bytes = 0;  // per thread
   bool parallel = true;         // false: too small to share
-  int64_t inner = 0;            // tasks per outer number: see base::TeamLoop
+  int64_t inner = 1;            // tasks per outer number: see base::TeamLoop
 };
 
 struct Plan {

@@ -14,7 +14,7 @@ libaltrt once more, with options of the tool that come last and win: --also "unt
 --accuracy compares outputs with those of the graph run in double precision (reference.py), once with the model's weights and once with
 scales of channels spread over three decades and outliers (tuned in the same way).
 --distance asks that program before and after each round how far the cores are apart. Virtual machines are moved: rounds in which they
-were are repeated, and each model has a row for each place ("near", "far") in which every engine had at least three.
+were are repeated, and there are tables for each place ("near", "far") with the models for which every engine had at least three there.
 What is measured goes to DIR/results.json at once: the same command goes on where it was stopped, and with --table it measures nothing.
 
 Prints Markdown tables: median over rounds of each round's median, best peer / ours with its bootstrap 90 % interval, geometric means,
@@ -173,18 +173,16 @@ def make_inputs(case, a):
         np.savez(case["inputs"], **feeds_of(case["path"], dict(s.split("=", 1) for s in case["shapes"])))
 
 
-def by_place(cases):
-    """A row for each place that the cores had; as they are without --distance."""
+def rows_at(place, cases):
+    """What was measured while the cores were there; "" without --distance."""
     rows = []
     for case in cases:
-        engines = case["engines"]
-        for place in ("", "near", "far"):
-            chosen = {}
-            for engine, result in engines.items():
-                at = [i for i, p in enumerate(result["place"]) if p == place]
-                chosen[engine] = result | {name: [result[name][i] for i in at] for name in ("ms", "resident_mb", "ready_ms")}
-            if all(len(result["ms"]) >= (3 if place else 1) for result in chosen.values()):
-                rows.append(case | {"name": case["name"] + (f", {place} cores" if place else ""), "engines": chosen})
+        chosen = {}
+        for engine, result in case["engines"].items():
+            at = [i for i, p in enumerate(result["place"]) if p == place]
+            chosen[engine] = result | {name: [result[name][i] for i in at] for name in ("ms", "resident_mb", "ready_ms")}
+        if all(len(result["ms"]) >= (3 if place else 1) for result in chosen.values()):
+            rows.append(case | {"engines": chosen})
     return rows
 
 
@@ -229,10 +227,17 @@ def main():
         measure(case, a, save)
         print(f"{case['label']} measured", file=sys.stderr, flush=True)
     print(f"{a.rounds} rounds of {a.seconds} s, budget {a.budget}, providers {a.providers}\n")
-    rows = by_place(cases.values())
-    figures.print_tables(rows, list(a.ours), a.peers)
-    if a.png:
-        figures.draw(rows, list(a.ours), a.peers, a.png)
+    drawn = False
+    for place in ("", "near", "far"):
+        rows = rows_at(place, cases.values())
+        if not rows:
+            continue
+        print(f"With {place} cores:\n" if place else "")
+        figures.print_tables(rows, list(a.ours), a.peers)
+        print()
+        if a.png and not drawn:
+            figures.draw(rows, list(a.ours), a.peers, a.png)
+        drawn = True
 
 
 if __name__ == "__main__":

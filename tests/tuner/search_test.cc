@@ -137,6 +137,23 @@ TEST(TaskSearch, TriesLayoutsInTheJointStageOnly) {
   }
 }
 
+// Candidates that lose against what is there are given up before they are measured.
+TEST(TaskSearch, TriesLayoutsWhereNoLoopsBeatTheUntunedOnes) {
+  const jit::Target target = jit::host_target();
+  const Groups groups(conv_model({1, 32, 14, 14}, {64, 32, 3, 3}, 1, 1), target);
+  const Task& task = groups.tasks[0];
+  const auto no_opinion = [](const std::vector<Features>&) { return std::vector<double>(); };
+  TaskSearch search(make_spaces(*task.computation, task.initial, target, {"direct"}), task.initial,
+                    make_evolutionary_proposer, 1);
+  for (int batch = 0; batch < 4; ++batch) {
+    const std::vector<jit::GroupDecision> proposal = search.propose(8, no_opinion);
+    ASSERT_EQ(proposal.size(), 8u);
+    search.report(std::vector<Outcome>(proposal.size()));
+  }
+  ASSERT_TRUE(search.tallies().contains("layouts"));
+  EXPECT_GT(search.tallies().at("layouts").proposed, 0);
+}
+
 TEST(Scheduler, BudgetGoesWhereTheNetworkGains) {
   std::vector<Progress> tasks(3);
   tasks[0].ms = 1;

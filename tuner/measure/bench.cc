@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <set>
 
 #include <altrt/error.h>
 
@@ -131,6 +132,7 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kern
   bound.group = group;
   bound.stored = jit::resolve_store_at(group->computation, group->layouts);
   std::vector<plan::SharedStep> steps;
+  std::set<int> made_once;  // by constant kernels
   for (size_t k = 0; k < group->kernels.size(); ++k) {
     const jit::CompiledKernel& kernel = group->kernels[k];
     if (kernel.symbolic_size >= 0) throw Error(ErrorCode::unsupported, "kernels with run-time sizes are not measured");
@@ -144,8 +146,10 @@ Bound Bench::bind(std::shared_ptr<const jit::CompiledGroup> group, Machine::Kern
       const std::shared_ptr<Place> memory = place(bound, kernel.arguments[a]);
       call.arguments.push_back(memory->memory->address());
       const int64_t size = element_count(memory->shape) * static_cast<int64_t>(size_of(memory->type));
-      step.arguments.push_back(
-          {memory->made_here ? kernel.arguments[a] : -1, kernel.written[a], !memory->made_here, size});
+      if (kernel.constant && kernel.written[a]) made_once.insert(kernel.arguments[a]);
+      const bool constant = memory->constant || made_once.contains(kernel.arguments[a]);
+      const bool made = memory->made_here && !constant;
+      step.arguments.push_back({made ? kernel.arguments[a] : -1, kernel.written[a], constant, size});
       bytes += size;
       if (std::find(bound.places.begin(), bound.places.end(), memory) == bound.places.end()) {
         bound.places.push_back(memory);

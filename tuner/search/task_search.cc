@@ -9,6 +9,7 @@
 namespace altrt::tuner {
 namespace {
 
+constexpr int kFirstBatches = 2;   // of every algorithm in the untuned layout
 constexpr int kRounds = 2;         // of loop search in a new layout
 constexpr size_t kFirstRound = 4;  // trials; a second one only for what is promising
 constexpr size_t kSecondRound = 8;
@@ -256,7 +257,8 @@ std::vector<jit::GroupDecision> TaskSearch::propose(size_t count, Ranking rankin
     suggested_.pop_back();
     propose_from(trial, 1, ranking, proposal);
   }
-  if (!std::isfinite(best_ms())) {
+  // Where nothing beats the untuned loops there may still be a better layout.
+  if (!std::isfinite(best_ms()) && first_batches_++ < kFirstBatches) {
     propose_first(count - proposal.size(), ranking, proposal);
     return proposal;
   }

@@ -94,6 +94,7 @@ class TaskSearch {
   std::vector<Trial*> open_;  // the layouts whose rounds go on
   bool learned_ = true;       // a proposer did, since it was last taught by the model
   bool joint_ = true;
+  int first_batches_ = 0;    // proposed while nothing was measured
   double reference_ms_ = 0;  // the first best time: rewards are relative to it
 };
 
