@@ -316,7 +316,7 @@ TEST(Team, ARealTimeCallerLetsItsWorkersFinish) {
         used_before = thread_seconds();
       } else {
         worker_inside = true;
-        const auto end = Clock::now() + std::chrono::milliseconds(5);
+        const auto end = Clock::now() + std::chrono::milliseconds(20);
         while (Clock::now() < end) {
         }
       }
@@ -327,7 +327,7 @@ TEST(Team, ARealTimeCallerLetsItsWorkersFinish) {
   }
   pthread_setaffinity_np(pthread_self(), sizeof before, &before);
   if (!real_time) GTEST_SKIP() << "real-time scheduling is not permitted";
-  EXPECT_GE(waited, 0.004);
+  EXPECT_GE(waited, 0.01);  // the caller may have overslept
   EXPECT_LT(used, 0.6 * waited);
 }
 
