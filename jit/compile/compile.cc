@@ -71,7 +71,6 @@ CompiledGroup compile(const Computation& c, const GroupDecision& decision, const
     compiled.object = target.is_gpu() ? gpu::compile(kernel.nest, target) : cpu::compile(kernel.nest, target, emitter);
     compiled.arguments = kernel.arguments;
     compiled.tasks = kernel.nest.tasks();
-    if (!target.is_gpu()) compiled.loops = reach(kernel.nest);
     for (const ParallelLoop& loop : kernel.nest.parallel) {
       if (loop.extent.is_symbolic()) {
         compiled.symbolic_size = loop.extent.size_index;
@@ -90,6 +89,7 @@ CompiledGroup compile(const Computation& c, const GroupDecision& decision, const
       }
     }
     if (compiled.constant) constants.insert(written.begin(), written.end());
+    if (!compiled.constant && !target.is_gpu()) compiled.loops = reach(kernel.nest);
     compiled.flops = kernel_flops(lowered.computation, written);
     group.kernels.push_back(std::move(compiled));
   }

@@ -18,7 +18,7 @@ struct CompiledKernel {
   int64_t tasks = 1;           // of the flattened parallel range (symbolic outer extents at their bound)
   int symbolic_size = -1;      // size index that multiplies the tasks; -1 = tasks is exact
   int64_t flops = 0;
-  std::vector<LoopReach> loops;  // of the tasks, on a CPU; none where nothing is known
+  std::vector<LoopReach> loops;  // of the tasks, on a CPU; none where nothing is known, or constant
   /// All inputs are constants: run once at load, its outputs are constants of the plan (Winograd's transformed
   /// weights).
   bool constant = false;

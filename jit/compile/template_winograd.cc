@@ -24,6 +24,9 @@ struct Sizes {
   int64_t in = 1, group_in = 1, out = 1;  // channels
   std::vector<int64_t> lead;              // outputs in the dimensions before the rows
   bool has_rows = true;
+
+  /// Whether rows of tiles may be tasks beside blocks of output channels.
+  bool rows_come_apart() const { return has_rows && lead.empty(); }
 };
 
 // Tiles of the only row of one dimension that are made at a time.
@@ -195,7 +198,7 @@ WinogradParameters default_winograd(const Computation& c, const Layouts& layouts
   const int64_t vectors = w.blocks * ceil_div(block, target.lanes);
   const double together = product_tile(target, sizes.tiles_h, sizes.tiles_w, vectors).cost;
   const double apart = static_cast<double>(sizes.tiles_h) * product_tile(target, 1, sizes.tiles_w, vectors).cost;
-  w.rows_apart = sizes.has_rows && sizes.lead.empty() && apart <= 1.05 * together;
+  w.rows_apart = sizes.rows_come_apart() && apart <= 1.05 * together;
   w.by_rows = rows >= 8 && (weight_bytes <= target.l2_bytes * taps || data_bytes > target.l3_bytes / 4);
   return w;
 }
@@ -348,7 +351,7 @@ Schedule schedule_winograd(const Computation& c, const Layouts& layouts, const T
   schedule_weights(c, constant, block * w.blocks, target.lanes, schedule["winograd_u"]);
   schedule_transforms(sizes, out.name, loops.columns.back(), schedule);
   StageSchedule &v = schedule["winograd_v"], &z = schedule["winograd_z"];
-  const bool rows_apart = w.rows_apart && sizes.has_rows && sizes.lead.empty();
+  const bool rows_apart = w.rows_apart && sizes.rows_come_apart();
   const int64_t rows = w.by_rows || rows_apart ? 1 : sizes.tiles_h;
   z = schedule_products(target, sizes, rows, w.by_rows && !sizes.has_rows ? strip_of(sizes) : sizes.tiles_w, block, w);
   std::vector<std::string> order{loops.n}, parallel;

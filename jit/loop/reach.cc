@@ -9,8 +9,6 @@ namespace altrt::jit {
 
 namespace {
 
-using Box = std::vector<Interval>;
-
 /// Hulls of all accesses to each argument, with some of the nest's variables confined.
 class Hulls {
  public:
@@ -53,22 +51,25 @@ class Hulls {
   void touch(int number, const Exprs& indices, Analyzer& analyzer) {
     const Buffer& buffer = nest_.buffers[static_cast<size_t>(number)];
     if (buffer.scope != Scope::argument) return;
-    Box& box = boxes[static_cast<size_t>(number)];
-    const bool first = box.empty();
-    box.resize(indices.size());
+    Box touched;
     for (size_t d = 0; d < indices.size(); ++d) {
       // Indices that leave the buffer are guarded.
-      Interval touched = analyzer.interval(indices[d]);
-      touched.lo = std::clamp<int64_t>(touched.lo, 0, buffer.shape[d] - 1);
-      touched.hi = std::clamp<int64_t>(touched.hi, touched.lo, buffer.shape[d] - 1);
-      box[d] = first ? touched : Interval{std::min(box[d].lo, touched.lo), std::max(box[d].hi, touched.hi)};
+      const Interval index = analyzer.interval(indices[d]);
+      const int64_t last = buffer.shape[d] - 1, lo = std::clamp<int64_t>(index.lo, 0, last);
+      touched.push_back({lo, std::clamp(index.hi, lo, last)});
     }
+    extend(boxes[static_cast<size_t>(number)], touched);
   }
 
   const Nest& nest_;
 };
 
 }  // namespace
+
+void extend(Box& box, const Box& by) {
+  if (box.empty()) box = by;
+  for (size_t d = 0; d < by.size(); ++d) box[d] = {std::min(box[d].lo, by[d].lo), std::max(box[d].hi, by[d].hi)};
+}
 
 Reach reach_between(const std::vector<int64_t>& shape, int64_t element_bytes, const Box& first, const Box& last) {
   Reach reach;
@@ -102,6 +103,7 @@ std::vector<LoopReach> reach(const Nest& nest) {
   }
   std::vector<LoopReach> result;
   for (const ParallelLoop& loop : nest.parallel) {
+    if (loop.extent.bound == 1) continue;
     LoopReach of{loop.extent.bound, {}};
     Ranges first = all, last = all;
     first[loop.name] = {0, 0};

@@ -27,12 +27,15 @@ struct LoopReach {
   bool operator==(const LoopReach&) const = default;
 };
 
+/// A part of a buffer: one interval per dimension; none = nothing.
+using Box = std::vector<Interval>;
+/// Makes `box` the hull of both.
+void extend(Box& box, const Box& by);
 /// Of a buffer whose part is the one box or the other.
-Reach reach_between(const std::vector<int64_t>& shape, int64_t element_bytes, const std::vector<Interval>& first,
-                    const std::vector<Interval>& last);
+Reach reach_between(const std::vector<int64_t>& shape, int64_t element_bytes, const Box& first, const Box& last);
 
-/// One entry per parallel loop, outermost first; none if a loop's extent is symbolic. Intervals are bounds (a gather
-/// touches whatever it may), inside the buffer.
+/// One entry per parallel loop of more than one iteration, outermost first; none if a loop's extent is symbolic.
+/// Intervals are bounds (a gather touches whatever it may), inside the buffer.
 std::vector<LoopReach> reach(const Nest& nest);
 
 }  // namespace altrt::jit

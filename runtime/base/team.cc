@@ -211,13 +211,12 @@ struct Team::Shared {
   void worker_loop(int worker) noexcept {
     FloatEnvironment float_environment;
     Dealt dealt;
-    for (uint64_t seen = 0;; seen = std::max(seen, dealt.number)) {
+    uint64_t seen = 0;
+    while (true) {
       wait_for_loop(seen);
       if (stop.load(std::memory_order_acquire)) return;
-      if (!read_announcement(dealt)) {
-        dealt.number = 0;
-        continue;
-      }
+      if (!read_announcement(dealt)) continue;
+      seen = dealt.number;
       const uint64_t done = work(dealt, worker);
       if (done == 0) continue;
       parts[static_cast<size_t>(worker)].finished.store(word_of(dealt.number, done), std::memory_order_release);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "jit/expr/bound_shape.h"
+
 namespace altrt::plan {
 namespace {
 
@@ -12,32 +14,19 @@ constexpr int64_t kMostElements = int64_t{1} << 21;
 // Of the elements that arrived so many are looked at, evenly.
 constexpr size_t kLooks = 4096;
 
-using Box = std::vector<jit::Interval>;
-
 std::vector<int64_t> physical(const jit::Layout& layout, const std::vector<int64_t>& shape) {
-  std::vector<int64_t> result;
-  for (const jit::Extent& extent : jit::physical_shape(layout, {shape.begin(), shape.end()}))
-    result.push_back(extent.bound);
-  return result;
+  return jit::bound_shape(jit::physical_shape(layout, {shape.begin(), shape.end()}));
 }
 
-int64_t elements(const std::vector<int64_t>& shape) {
-  int64_t product = 1;
-  for (const int64_t extent : shape) product *= extent;
-  return product;
-}
-
-void touch(Box& box, const std::vector<int64_t>& shape, int64_t element) {
-  const bool first = box.empty();
-  box.resize(shape.size());
-  for (size_t d = shape.size(); d-- > 0; element /= shape[d]) {
-    const int64_t at = element % shape[d];
-    box[d] = first ? jit::Interval{at, at} : jit::Interval{std::min(box[d].lo, at), std::max(box[d].hi, at)};
-  }
+// The place of an element that has this number in row-major order.
+jit::Box box_of(const std::vector<int64_t>& shape, int64_t element) {
+  jit::Box box(shape.size());
+  for (size_t d = shape.size(); d-- > 0; element /= shape[d]) box[d] = {element % shape[d], element % shape[d]};
+  return box;
 }
 
 struct Touched {
-  Box from, to;
+  jit::Box from, to;
 };
 
 // Converts numbers; what arrives where tells what is read and written.
@@ -47,8 +36,8 @@ class Probe {
       : permute(DataType::f32, shape, from, to),
         from_shape(physical(from, shape)),
         to_shape(physical(to, shape)),
-        numbers_(static_cast<size_t>(elements(from_shape))),
-        arrived_(static_cast<size_t>(elements(to_shape))) {
+        numbers_(static_cast<size_t>(element_count(from_shape))),
+        arrived_(static_cast<size_t>(element_count(to_shape))) {
     for (size_t i = 0; i < numbers_.size(); ++i) numbers_[i] = static_cast<float>(i + 1);
   }
 
@@ -62,9 +51,9 @@ class Probe {
     for (size_t i = 0; i < arrived_.size(); i += step) {
       const float number = arrived_[i];
       if (std::isnan(number)) continue;
-      touch(result.to, to_shape, static_cast<int64_t>(i));
+      jit::extend(result.to, box_of(to_shape, static_cast<int64_t>(i)));
       const bool padding = number < 1 || std::isinf(number);
-      if (!padding) touch(result.from, from_shape, static_cast<int64_t>(number) - 1);
+      if (!padding) jit::extend(result.from, box_of(from_shape, static_cast<int64_t>(number) - 1));
     }
     return result;
   }
@@ -80,12 +69,13 @@ class Probe {
 
 std::vector<jit::LoopReach> reach(DataType type, const std::vector<int64_t>& shape, const jit::Layout& from,
                                   const jit::Layout& to) {
-  if (std::max(elements(physical(from, shape)), elements(physical(to, shape))) > kMostElements) return {};
+  if (std::max(element_count(physical(from, shape)), element_count(physical(to, shape))) > kMostElements) return {};
   Probe probe(shape, from, to);
   const auto bytes = static_cast<int64_t>(size_of(type));
   std::vector<jit::LoopReach> result;
   int64_t below = probe.permute.tasks();
   for (const int64_t extent : probe.permute.task_extents()) {
+    if (extent == 1) continue;
     below /= extent;
     const Touched first = probe.touched(extent, below, 0), last = probe.touched(extent, below, extent - 1);
     result.push_back({extent,

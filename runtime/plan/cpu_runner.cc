@@ -90,7 +90,7 @@ void CpuRunner::run_step(size_t number, base::Team::Lease& lease) {
     }
   };
   if (!step.parallel || lease.threads() == 1) return work(0, step.tasks, 0);
-  lease.run({step.tasks / step.inner, step.inner, chunk(step.tasks, lease.threads())}, work);
+  lease.run(team_loop(step.tasks, step.inner, lease.threads()), work);
 }
 
 void CpuRunner::run(base::Team::Lease& lease) {
@@ -114,6 +114,10 @@ void CpuRunner::set_stream(void*) {
 }  // namespace
 
 int64_t chunk(int64_t tasks, int threads) { return std::max<int64_t>(1, tasks / (kChunksPerThread * threads)); }
+
+base::TeamLoop team_loop(int64_t tasks, int64_t inner, int threads) {
+  return {tasks / inner, inner, chunk(tasks, threads)};
+}
 
 void run_host(const HostCall& call, std::span<const void* const> arguments, std::span<TensorView> views) {
   for (size_t i = 0; i < views.size(); ++i) {

@@ -13,6 +13,7 @@
 #include "jit/kernel/device.h"
 #include "jit/kernel/kernel.h"
 #include "jit/layout/permute.h"
+#include "runtime/base/team.h"
 #include "runtime/graph/groups.h"
 #include "runtime/graph/layouts.h"
 
@@ -106,6 +107,8 @@ struct Plan {
 bool is_shared(int64_t tasks, int64_t flops, int64_t bytes, int workers);
 /// How many tasks of a shared step a thread takes at a time.
 int64_t chunk(int64_t tasks, int threads);
+/// How a team of `threads` shares a step of so many tasks, `inner` of them per outer number.
+base::TeamLoop team_loop(int64_t tasks, int64_t inner, int threads);
 
 /// One line a step with its arguments, then the storages.
 std::string to_string(const Plan& plan);

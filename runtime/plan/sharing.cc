@@ -240,6 +240,11 @@ class Sharing {
 
 }  // namespace
 
-std::vector<int64_t> share(const std::vector<SharedStep>& steps, int workers) { return Sharing(steps, workers).run(); }
+std::vector<int64_t> share(const std::vector<SharedStep>& steps, int workers) {
+  if (workers > 1) return Sharing(steps, workers).run();
+  std::vector<int64_t> inner;
+  for (const SharedStep& step : steps) inner.push_back(step.tasks);
+  return inner;
+}
 
 }  // namespace altrt::plan

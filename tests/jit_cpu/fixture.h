@@ -15,7 +15,7 @@
 #include "jit/cpu/cpu.h"
 #include "jit/loop/interpret.h"
 #include "runtime/base/buffer.h"
-#include "tests/jit_cpu/build.h"
+#include "tests/jit_loop/build.h"
 
 namespace altrt::jit {
 

@@ -14,7 +14,7 @@
 #include <thread>
 
 #include "jit/cpu/cpu.h"
-#include "tests/jit_cpu/build.h"
+#include "tests/jit_loop/build.h"
 
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65

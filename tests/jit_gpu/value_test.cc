@@ -8,8 +8,8 @@
 
 #include "jit/expr/scalar.h"
 #include "jit/loop/interpret.h"
-#include "tests/jit_cpu/build.h"
 #include "tests/jit_gpu/run_host.h"
+#include "tests/jit_loop/build.h"
 
 namespace altrt::jit {
 namespace {

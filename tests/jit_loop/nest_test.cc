@@ -5,6 +5,7 @@
 
 #include "jit/loop/interpret.h"
 #include "jit/loop/nest.h"
+#include "tests/jit_loop/build.h"
 
 namespace altrt::jit {
 namespace {
@@ -22,40 +23,10 @@ Buffer buffer(const std::string& name, std::vector<int64_t> shape, Scope scope, 
   return b;
 }
 
-Stmt loop(const std::string& name, LoopKind kind, const Expr& extent, std::vector<Stmt> body) {
-  Stmt stmt;
-  stmt.kind = StmtKind::loop;
-  stmt.name = name;
-  stmt.loop = kind;
-  stmt.extent = extent;
-  stmt.body = std::move(body);
-  return stmt;
-}
-
-Stmt store(int to, Exprs indices, const Expr& value) {
-  Stmt stmt;
-  stmt.kind = StmtKind::store;
-  stmt.buffer = to;
-  stmt.indices = std::move(indices);
-  stmt.value = value;
-  return stmt;
-}
-
-Stmt if_then(const Expr& condition, std::vector<Stmt> body) {
-  Stmt stmt;
-  stmt.kind = StmtKind::if_then;
-  stmt.value = condition;
-  stmt.body = std::move(body);
-  return stmt;
-}
-
-Stmt allocate(int number, std::vector<Stmt> body) {
-  Stmt stmt;
-  stmt.kind = StmtKind::allocate;
-  stmt.buffer = number;
-  stmt.body = std::move(body);
-  return stmt;
-}
+using build::allocate;
+using build::if_then;
+using build::loop;
+using build::store;
 
 Expr v(const std::string& name) { return variable(name); }
 
@@ -64,7 +35,7 @@ Nest copy_of_eight() {
   Nest nest;
   nest.name = "copy";
   nest.buffers = {buffer("x", {8}, Scope::argument, 0, false), buffer("y", {8}, Scope::argument, 1)};
-  nest.body = {loop("i", LoopKind::serial, 8, {store(1, {v("i")}, access(0, kFloat, {v("i")}))})};
+  nest.body = {loop("i", 8, LoopKind::serial, {store(1, {v("i")}, access(0, kFloat, {v("i")}))})};
   return nest;
 }
 
@@ -105,10 +76,10 @@ TEST(Verify, RefusesStructureThatNoBackEndTakes) {
   nest.body[0].body[0].buffer = 0;
   EXPECT_NE(refusal(nest).find("store to a read-only argument"), std::string::npos);
   nest = copy_of_eight();
-  nest.body = {loop("o", LoopKind::vector, 2, nest.body)};
+  nest.body = {loop("o", 2, LoopKind::vector, nest.body)};
   EXPECT_NE(refusal(nest).find("loop in a vector loop"), std::string::npos);
   nest = copy_of_eight();
-  nest.body = {loop("i", LoopKind::serial, 2, nest.body)};
+  nest.body = {loop("i", 2, LoopKind::serial, nest.body)};
   EXPECT_NE(refusal(nest).find("loop name is in use"), std::string::npos);
   nest = copy_of_eight();
   nest.body[0].body[0].value = access(0, DataType::i32, {v("i")});
@@ -128,7 +99,7 @@ TEST(Verify, RegistersNeedConstantIndices) {
   Nest nest = copy_of_eight();
   nest.buffers.push_back(buffer("r", {8}, Scope::register_tile));
   const auto with = [&](LoopKind kind) {
-    nest.body = {allocate(2, {loop("i", kind, 8, {store(2, {v("i")}, access(0, kFloat, {v("i")}))})})};
+    nest.body = {allocate(2, {loop("i", 8, kind, {store(2, {v("i")}, access(0, kFloat, {v("i")}))})})};
     return refusal(nest);
   };
   EXPECT_EQ(with(LoopKind::unrolled), "");
@@ -141,8 +112,8 @@ TEST(Verify, RegistersNeedConstantIndices) {
 TEST(Verify, TheSegmentBehindATailStaysInside) {
   Nest nest = copy_of_eight();
   const Expr index = min(v("o") * 5, 3) + v("i");
-  nest.body = {loop("o", LoopKind::serial, 2,
-                    {loop("i", LoopKind::serial, 5, {store(1, {index}, access(0, kFloat, {index}))})})};
+  nest.body = {loop("o", 2, LoopKind::serial,
+                    {loop("i", 5, LoopKind::serial, {store(1, {index}, access(0, kFloat, {index}))})})};
   EXPECT_EQ(refusal(nest), "");
   nest.body[0].body[0].extent = 6;
   EXPECT_NE(refusal(nest), "");
@@ -165,8 +136,8 @@ TEST(Interpret, NamesTheStatementThatLeavesItsBuffer) {
 TEST(Interpret, FindsReadsOfWhatWasNeverWritten) {
   Nest nest = copy_of_eight();
   nest.buffers.push_back(buffer("t", {8}, Scope::thread));
-  nest.body = {allocate(2, {loop("i", LoopKind::serial, 7, {store(2, {v("i")}, access(0, kFloat, {v("i")}))}),
-                            loop("j", LoopKind::serial, 8, {store(1, {v("j")}, access(2, kFloat, {v("j")}))})})};
+  nest.body = {allocate(2, {loop("i", 7, LoopKind::serial, {store(2, {v("i")}, access(0, kFloat, {v("i")}))}),
+                            loop("j", 8, LoopKind::serial, {store(1, {v("j")}, access(2, kFloat, {v("j")}))})})};
   float x[8] = {}, y[8] = {};
   EXPECT_THROW(interpret(nest, {x, y}, {}, 0, 1), Error);
   nest.body[0].body[0].extent = 8;
@@ -177,7 +148,7 @@ TEST(Interpret, LanesAreReadBeforeAnyIsStored) {
   Nest nest;
   nest.name = "shift";
   nest.buffers = {buffer("y", {8}, Scope::argument, 0)};
-  nest.body = {loop("i", LoopKind::vector, 7, {store(0, {v("i") + 1}, access(0, kFloat, {v("i")}))})};
+  nest.body = {loop("i", 7, LoopKind::vector, {store(0, {v("i") + 1}, access(0, kFloat, {v("i")}))})};
   float y[8] = {0, 1, 2, 3, 4, 5, 6, 7};
   interpret(nest, {y}, {}, 0, 1);
   for (int i = 1; i < 8; ++i) EXPECT_EQ(y[i], i - 1);
@@ -204,9 +175,9 @@ TEST(CodeSize, CountsVectorsOfARegisterTile) {
                   buffer("acc", {6, 16}, Scope::register_tile)};
   const Expr cell = access(2, kFloat, {v("m"), v("n")});
   const Expr value = cell + access(0, kFloat, {v("k"), v("m")}) * access(1, kFloat, {v("k"), v("n")});
-  nest.body = {allocate(2, {loop("k", LoopKind::serial, 64,
-                                 {loop("m", LoopKind::unrolled, 6,
-                                       {loop("n", LoopKind::vector, 16, {store(2, {v("m"), v("n")}, value)})})})})};
+  nest.body = {allocate(2, {loop("k", 64, LoopKind::serial,
+                                 {loop("m", 6, LoopKind::unrolled,
+                                       {loop("n", 16, LoopKind::vector, {store(2, {v("m"), v("n")}, value)})})})})};
   // 12 multiply-adds, 6 broadcasts, 2 vector loads, the loop's own.
   EXPECT_EQ(code_size(nest, 8).largest_block, 21);
   EXPECT_EQ(code_size(nest, 8).total, 21);

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "jit/loop/lower.h"
+#include "tests/jit_loop/build.h"
 
 namespace altrt::jit {
 namespace {
@@ -12,32 +12,9 @@ constexpr DataType kFloat = DataType::f32;
 
 Expr v(const std::string& name) { return variable(name); }
 
-Buffer argument(const std::string& name, std::vector<int64_t> shape, int number, bool written) {
-  Buffer b;
-  b.name = name;
-  b.shape = std::move(shape);
-  b.argument = number;
-  b.written = written;
-  return b;
-}
-
-Stmt store(int buffer, Exprs indices, Expr value) {
-  Stmt s;
-  s.kind = StmtKind::store;
-  s.buffer = buffer;
-  s.indices = std::move(indices);
-  s.value = std::move(value);
-  return s;
-}
-
-Stmt loop(const std::string& name, int64_t extent, std::vector<Stmt> body) {
-  Stmt s;
-  s.kind = StmtKind::loop;
-  s.name = name;
-  s.extent = Expr(extent);
-  s.body = std::move(body);
-  return s;
-}
+using build::add_buffer;
+using build::serial;
+using build::store;
 
 void expect(const Reach& reach, int dimension, int64_t extent, Interval first, Interval last) {
   EXPECT_EQ(reach.dimension, dimension);
@@ -52,13 +29,14 @@ void expect(const Reach& reach, int dimension, int64_t extent, Interval first, I
 Nest window() {
   Nest nest;
   nest.name = "window";
-  nest.buffers = {argument("x", {6, 8}, 0, false), argument("w", {5, 6, 3}, 1, false), argument("y", {5, 8}, 2, true)};
+  const int x = add_buffer(&nest, "x", kFloat, {6, 8}), w = add_buffer(&nest, "w", kFloat, {5, 6, 3}),
+            y = add_buffer(&nest, "y", kFloat, {5, 8}, true);
   nest.parallel = {{"o", 5}, {"h", 4}};
   const Expr row = v("h") * 2 + v("r"), position = row + v("k") - 1;
   const Expr guarded =
-      select(in_range(position, 0, 8), access(0, kFloat, {v("i"), position}), constant_float(kFloat, 0));
-  const Stmt sum = store(2, {v("o"), row}, guarded * access(1, kFloat, {v("o"), v("i"), v("k")}));
-  nest.body = {loop("r", 2, {loop("i", 6, {loop("k", 3, {sum})})})};
+      select(in_range(position, 0, 8), access(x, kFloat, {v("i"), position}), constant_float(kFloat, 0));
+  const Stmt sum = store(y, {v("o"), row}, guarded * access(w, kFloat, {v("o"), v("i"), v("k")}));
+  nest.body = {serial("r", 2, {serial("i", 6, {serial("k", 3, {sum})})})};
   return nest;
 }
 
@@ -85,19 +63,19 @@ TEST(Reach, OfAWindowMovesAlongTheRows) {
 TEST(Reach, IsOfTheDimensionThatMovesFurthest) {
   Nest nest;
   nest.name = "diagonal";
-  nest.buffers = {argument("y", {40, 8}, 0, true)};
+  const int y = add_buffer(&nest, "y", kFloat, {40, 8}, true);
   nest.parallel = {{"t", 8}};
-  nest.body = {store(0, {v("t") + 3, v("t")}, constant_float(kFloat, 1))};
+  nest.body = {store(y, {v("t") + 3, v("t")}, constant_float(kFloat, 1))};
   expect(reach(nest)[0].arguments[0], 1, 8, {0, 0}, {7, 7});
 }
 
 TEST(Reach, OfAGatherIsEverything) {
   Nest nest;
   nest.name = "gather";
-  nest.buffers = {argument("at", {4}, 0, false), argument("x", {10}, 1, false), argument("y", {4}, 2, true)};
-  nest.buffers[0].type = DataType::i64;
+  const int at = add_buffer(&nest, "at", DataType::i64, {4}), x = add_buffer(&nest, "x", kFloat, {10}),
+            y = add_buffer(&nest, "y", kFloat, {4}, true);
   nest.parallel = {{"t", 4}};
-  nest.body = {store(2, {v("t")}, access(1, kFloat, {access(0, DataType::i64, {v("t")})}))};
+  nest.body = {store(y, {v("t")}, access(x, kFloat, {access(at, DataType::i64, {v("t")})}))};
   const LoopReach t = reach(nest)[0];
   EXPECT_EQ(t.arguments[1].dimension, -1);
   expect(t.arguments[0], 0, 4, {0, 0}, {3, 3});

@@ -7,6 +7,7 @@
 #include "jit/loop/lower.h"
 #include "jit/loop/nest.h"
 #include "jit/loop/prefetch.h"
+#include "tests/jit_loop/build.h"
 
 namespace altrt::jit {
 namespace {
@@ -15,31 +16,10 @@ constexpr DataType kFloat = DataType::f32;
 
 Expr v(const std::string& name) { return variable(name); }
 
-Stmt loop(const std::string& name, LoopKind kind, int64_t extent, std::vector<Stmt> body) {
-  Stmt stmt;
-  stmt.kind = StmtKind::loop;
-  stmt.name = name;
-  stmt.loop = kind;
-  stmt.extent = Expr(extent);
-  stmt.body = std::move(body);
-  return stmt;
-}
+using build::allocate;
+using build::loop;
 
-Stmt store(int buffer, const Expr& index, const Expr& value) {
-  Stmt stmt;
-  stmt.buffer = buffer;
-  stmt.indices = {index};
-  stmt.value = value;
-  return stmt;
-}
-
-Stmt allocate(int buffer, std::vector<Stmt> body) {
-  Stmt stmt;
-  stmt.kind = StmtKind::allocate;
-  stmt.buffer = buffer;
-  stmt.body = std::move(body);
-  return stmt;
-}
+Stmt store(int buffer, const Expr& index, const Expr& value) { return build::store(buffer, {index}, value); }
 
 /// Buffers: 0 an input of 8, 1 the output of 8, 2 shared memory of 8.
 Nest nest_of(std::vector<Stmt> body) {
@@ -59,10 +39,10 @@ Nest nest_of(std::vector<Stmt> body) {
 }
 
 Stmt fill(const std::string& name) {
-  return loop(name, LoopKind::thread, 8, {store(2, v(name), access(0, kFloat, {v(name)}))});
+  return loop(name, 8, LoopKind::thread, {store(2, v(name), access(0, kFloat, {v(name)}))});
 }
 Stmt mirror(const std::string& name) {
-  return loop(name, LoopKind::thread, 8, {store(1, v(name), access(2, kFloat, {Expr(7) - v(name)}))});
+  return loop(name, 8, LoopKind::thread, {store(1, v(name), access(2, kFloat, {Expr(7) - v(name)}))});
 }
 
 int barriers(const std::vector<Stmt>& body) {
@@ -85,7 +65,7 @@ TEST(Barriers, StandBetweenWritersAndReaders) {
 }
 
 TEST(Barriers, MeetTheNextIteration) {
-  Nest nest = nest_of({loop("i", LoopKind::serial, 3, {fill("a"), mirror("b")})});
+  Nest nest = nest_of({loop("i", 3, LoopKind::serial, {fill("a"), mirror("b")})});
   insert_barriers(nest);
   verify(nest);
   const std::vector<Stmt>& body = nest.body[0].body[0].body;
@@ -97,28 +77,28 @@ TEST(Barriers, MeetTheNextIteration) {
 }
 
 TEST(Barriers, StandOutsideLoopsThatOnlyRead) {
-  Nest nest = nest_of({fill("a"), loop("i", LoopKind::serial, 3, {mirror("b")})});
+  Nest nest = nest_of({fill("a"), loop("i", 3, LoopKind::serial, {mirror("b")})});
   insert_barriers(nest);
   EXPECT_EQ(barriers(nest.body), 1);
   EXPECT_EQ(nest.body[0].body[1].kind, StmtKind::barrier) << to_string(nest);
 }
 
 TEST(Barriers, AreNotNeededByLoopsThatOnlyWrite) {
-  const Stmt part = loop("a", LoopKind::thread, 4, {store(2, v("i") * 4 + v("a"), access(0, kFloat, {v("a")}))});
-  Nest nest = nest_of({loop("i", LoopKind::unrolled, 2, {part}), mirror("b")});
+  const Stmt part = loop("a", 4, LoopKind::thread, {store(2, v("i") * 4 + v("a"), access(0, kFloat, {v("a")}))});
+  Nest nest = nest_of({loop("i", 2, LoopKind::unrolled, {part}), mirror("b")});
   insert_barriers(nest);
   EXPECT_EQ(barriers(nest.body), 1) << to_string(nest);
 }
 
 TEST(Barriers, AreRefusedWhereNotAllThreadsPass) {
-  Stmt some = loop("a", LoopKind::thread, 4, {fill("c"), mirror("b")});
+  Stmt some = loop("a", 4, LoopKind::thread, {fill("c"), mirror("b")});
   Nest nest = nest_of({some});
   EXPECT_THROW(insert_barriers(nest), Error);
   Stmt condition;
   condition.kind = StmtKind::if_then;
   condition.value = lt(v("t"), Expr(3));
   condition.body = {store(2, v("t"), access(0, kFloat, {v("t")})), store(1, v("t"), access(2, kFloat, {Expr(0)}))};
-  nest = nest_of({loop("t", LoopKind::thread, 8, {condition})});
+  nest = nest_of({loop("t", 8, LoopKind::thread, {condition})});
   EXPECT_THROW(insert_barriers(nest), Error);
 }
 
@@ -134,12 +114,12 @@ std::string fault(const Nest& nest) {
 TEST(ThreadNests, AreVerified) {
   EXPECT_NE(fault(nest_of({fill("a"), store(1, Expr(0), access(2, kFloat, {Expr(0)}))})).find("all threads store to y"),
             std::string::npos);
-  const Stmt inner = loop("b", LoopKind::thread, 8, {store(2, v("a"), access(0, kFloat, {v("b")}))});
-  EXPECT_NE(fault(nest_of({loop("a", LoopKind::thread, 8, {inner})})).find("variable a is not in scope"),
+  const Stmt inner = loop("b", 8, LoopKind::thread, {store(2, v("a"), access(0, kFloat, {v("b")}))});
+  EXPECT_NE(fault(nest_of({loop("a", 8, LoopKind::thread, {inner})})).find("variable a is not in scope"),
             std::string::npos);
   Stmt barrier;
   barrier.kind = StmtKind::barrier;
-  EXPECT_NE(fault(nest_of({fill("a"), loop("b", LoopKind::thread, 4, {barrier})})).find("not all threads reach"),
+  EXPECT_NE(fault(nest_of({fill("a"), loop("b", 4, LoopKind::thread, {barrier})})).find("not all threads reach"),
             std::string::npos);
 }
 
@@ -197,10 +177,10 @@ TEST(Prefetch, FetchesTheNextTileWhileThisOneIsRead) {
   const Expr i = v("i");
   const auto tile = [&](const Expr& at) { return access(0, kFloat, {at}); };
   // Eight threads, each iteration shares one element a thread.
-  nest.body = {loop("i", LoopKind::serial, 1, {})};
+  nest.body = {loop("i", 1, LoopKind::serial, {})};
   nest.buffers[0].shape = {24};
-  const Stmt put = loop("a", LoopKind::thread, 8, {store(2, v("a"), tile(i * 8 + v("a")))});
-  nest.body = {loop("i", LoopKind::serial, 3, {allocate(2, {put, mirror("b")})})};
+  const Stmt put = loop("a", 8, LoopKind::thread, {store(2, v("a"), tile(i * 8 + v("a")))});
+  nest.body = {loop("i", 3, LoopKind::serial, {allocate(2, {put, mirror("b")})})};
   prefetch(nest, "i", {"s"});
   insert_barriers(nest);
   verify(nest);
@@ -215,10 +195,10 @@ TEST(Prefetch, FetchesTheNextTileWhileThisOneIsRead) {
 
 TEST(Prefetch, IsRefusedWithTheReason) {
   Nest nest = nest_of({mirror("b")});
-  nest.body = {loop("i", LoopKind::serial, 3, std::move(nest.body))};
+  nest.body = {loop("i", 3, LoopKind::serial, std::move(nest.body))};
   EXPECT_THROW(prefetch(nest, "i", {"s"}), Error);
   nest = nest_of({fill("a"), mirror("b")});
-  nest.body = {loop("i", LoopKind::unrolled, 3, std::move(nest.body))};
+  nest.body = {loop("i", 3, LoopKind::unrolled, std::move(nest.body))};
   EXPECT_THROW(prefetch(nest, "i", {"s"}), Error);
   nest = nest_of({fill("a"), mirror("b")});
   const std::string before = to_string(nest);

@@ -12,7 +12,7 @@
 
 #include "jit/cpu/cpu.h"
 #include "runtime/base/buffer.h"
-#include "tests/jit_cpu/build.h"
+#include "tests/jit_loop/build.h"
 #include "tests/performance/peak.h"
 
 namespace {

@@ -24,7 +24,7 @@ constexpr double kConstantsMs = 500, kConstantsMsPerByte = 1e-5;
 
 void permute_all(const jit::Permute& permute, const void* from, void* to, base::Team& team) {
   if (permute.bytes_to() < kSharedBytes) return permute.run(from, to, 0, permute.tasks());
-  team.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team.threads())),
+  team.run(permute.tasks(), plan::chunk(permute.tasks(), team.threads()),
            [&](int64_t first, int64_t last, int) { permute.run(from, to, first, last); });
 }
 

@@ -97,7 +97,7 @@ void HostRunner::call(const HostCall& call, base::Team::Lease& lease, int64_t fi
   if (tasks == 0) return;
   if (!call.parallel || lease.threads() == 1) return work(0, tasks, 0);
   const int64_t inner = tasks == call.tasks ? call.inner : tasks;
-  lease.run({tasks / inner, inner, plan::chunk(tasks, lease.threads())}, work);
+  lease.run(plan::team_loop(tasks, inner, lease.threads()), work);
 }
 
 }  // namespace altrt::tuner

@@ -12,6 +12,7 @@
 #include "jit/layout/permute.h"
 #include "runtime/base/buffer.h"
 #include "runtime/base/trace.h"
+#include "runtime/plan/plan.h"
 
 namespace altrt::tuner {
 namespace {
@@ -57,7 +58,7 @@ double ConversionTimes::ms(DataType type, const std::vector<int64_t>& shape, con
   std::vector<double> samples;
   for (int i = 0; i < 5; ++i) {
     const base::Stopwatch watch;
-    team_.run(permute.tasks(), std::max<int64_t>(1, permute.tasks() / (int64_t{8} * team_.threads())),
+    team_.run(permute.tasks(), plan::chunk(permute.tasks(), team_.threads()),
               [&](int64_t first, int64_t last, int) { permute.run(source.data(), target.data(), first, last); });
     samples.push_back(watch.milliseconds());
   }
