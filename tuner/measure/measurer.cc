@@ -20,10 +20,14 @@ namespace {
 constexpr size_t kFinalists = 3;
 constexpr int kFinalRuns = 30, kFinalStep = 6;
 constexpr double kFinalMs = 150;  // for one finalist's runs
-// A first run of so much times the incumbent's time and so much more is not worth another.
-constexpr double kHopelessFactor = 2.5, kHopelessMs = 0.05;
+// A first run of so much times the incumbent's time and so much more (memory that nobody touched before, code that
+// nobody ran) is not worth another.
+constexpr double kHopelessFactor = 2.5, kHopelessMs = 1;
 // Cut off sooner than that: it could not be finished within the budget.
 constexpr double kCutOffFactor = 8, kCutOffMs = 20;
+// So many first runs of each in a race as fit in, of long ones a single one.
+constexpr double kFirstRunsMs = 1;
+constexpr int kFirstRuns = 3;
 constexpr double kLeastSpread = 0.005, kMostSpread = 0.03;
 
 double quantile(std::vector<double> samples, double q) {
@@ -330,7 +334,8 @@ void Measurer::race(std::vector<Runner>& runners, std::vector<Outcome>& outcomes
   const base::TraceScope trace("tuner: race");
   const auto faster = [this](const Runner* a, const Runner* b) { return time_of(*a) < time_of(*b); };
   std::vector<Runner*> left = contenders(runners, outcomes);
-  for (const auto& [runs, most] : {std::pair<int, size_t>{1, std::max<size_t>(4, (runners.size() + 3) / 4)},
+  const int first_runs = static_cast<int>(std::clamp(kFirstRunsMs / incumbent_ms_, 1.0, double{kFirstRuns}));
+  for (const auto& [runs, most] : {std::pair<int, size_t>{first_runs, std::max<size_t>(4, (runners.size() + 3) / 4)},
                                    std::pair<int, size_t>{5, kFinalists}}) {
     if (left.empty()) return;
     forget_times(left);

@@ -17,6 +17,7 @@ constexpr double kPromising = 1.25;  // times the best: worth another round
 constexpr double kHopeless = 1.6;    // times the best: an algorithm that gets no more layouts
 constexpr int kLayoutAttempts = 24;
 constexpr size_t kBestLayouts = 3;
+constexpr int kFairShare = 32;         // trials of an algorithm that is not hopeless before it has to be among the best
 constexpr size_t kPredicted = 24;      // layouts that a proposer learns of from the model at a time
 constexpr size_t kPredictedSeeds = 4;  // loops of each
 
@@ -27,6 +28,7 @@ struct TaskSearch::Space {
   std::unique_ptr<LayoutProposer> proposer;  // null where there is nothing to choose
   std::vector<Point> seeds;                  // what a machine model likes, best last
   std::set<Point> tried;
+  int turns = 0;  // in the search for new layouts
 };
 
 struct TaskSearch::Trial {
@@ -168,8 +170,10 @@ Point TaskSearch::next_layout(size_t number) {
   return layout;
 }
 
-TaskSearch::Trial* TaskSearch::new_layout() {
-  std::vector<size_t> open;
+// Algorithms in turn, the slower ones less often; not those without a choice or hope.
+std::optional<size_t> TaskSearch::next_space() const {
+  std::optional<size_t> next;
+  double least = std::numeric_limits<double>::infinity();
   for (size_t s = 0; s < spaces_.size(); ++s) {
     double best = std::numeric_limits<double>::infinity();
     int measured = 0;
@@ -178,12 +182,22 @@ TaskSearch::Trial* TaskSearch::new_layout() {
       best = std::min(best, trial->loops.best_ms());
       measured += trial->loops.measured();
     }
-    const bool hopeless = measured >= 4 && best > kHopeless * best_ms();
-    if (spaces_[s]->proposer && !hopeless) open.push_back(s);
+    const double behind = std::isfinite(best) ? best / best_ms() : (std::isfinite(best_ms()) ? kHopeless : 1);
+    const double turn = (spaces_[s]->turns + 1) * behind * behind;
+    if (!spaces_[s]->proposer || (measured >= 4 && behind >= kHopeless) || turn >= least) continue;
+    least = turn;
+    next = s;
   }
-  for (int attempt = 0; attempt < kLayoutAttempts && !open.empty(); ++attempt) {
-    const size_t number = open[random_() % open.size()];
+  return next;
+}
+
+TaskSearch::Trial* TaskSearch::new_layout() {
+  for (int attempt = 0; attempt < kLayoutAttempts; ++attempt) {
+    const std::optional<size_t> next = next_space();
+    if (!next) break;
+    const size_t number = *next;
     Space& space = *spaces_[number];
+    ++space.turns;
     const Point layout = next_layout(number);
     if (space.tried.count(layout) || !space.layouts->plausible(layout)) continue;
     try {
@@ -224,8 +238,23 @@ void TaskSearch::explore(size_t count, Ranking ranking, std::vector<jit::GroupDe
   }
 }
 
+// The best layouts first; after the very best one, those of algorithms that had few trials so far: loops of one are
+// good after ten trials, of another after thirty.
+std::vector<TaskSearch::Trial*> TaskSearch::by_promise() const {
+  std::vector<Trial*> order = by_time();
+  if (order.empty()) return order;
+  std::vector<int> measured(spaces_.size());
+  for (const auto& trial : trials_) measured[trial->space] += trial->loops.measured();
+  std::set<size_t> seen{order[0]->space};
+  std::stable_partition(order.begin() + 1, order.end(), [&](const Trial* trial) {
+    return seen.insert(trial->space).second && measured[trial->space] < kFairShare &&
+           trial->loops.best_ms() <= kHopeless * best_ms();
+  });
+  return order;
+}
+
 void TaskSearch::exploit(size_t count, Ranking ranking, std::vector<jit::GroupDecision>& proposal) {
-  std::vector<Trial*> best = by_time();
+  std::vector<Trial*> best = by_promise();
   // Half for the best layout, half of the rest for the next one, and so on; what they can't use goes to any.
   size_t left = count;
   for (size_t i = 0; i < best.size() && left > 0; ++i) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -71,6 +72,7 @@ class TaskSearch {
   Trial* add_trial(size_t space, const Point& layout);
   Point next_layout(size_t space);
   /// A layout that was never tried; null if none is left.
+  std::optional<size_t> next_space() const;
   Trial* new_layout();
   void propose_from(Trial& trial, size_t count, Ranking ranking, std::vector<jit::GroupDecision>& proposal);
   void propose_first(size_t count, Ranking ranking, std::vector<jit::GroupDecision>& proposal);
@@ -79,6 +81,7 @@ class TaskSearch {
   void close_rounds();
   std::vector<double> predicted_rewards(const Space& space, const std::vector<Point>& layouts, Ranking ranking) const;
   std::vector<Trial*> by_time() const;
+  std::vector<Trial*> by_promise() const;
   double best_ms() const;
   void count(const Trial& trial, int64_t Tally::*what);
 
