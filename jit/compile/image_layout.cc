@@ -214,6 +214,17 @@ namespace {
 // Dimensions of the weights: [O, I, taps...]; [I, O, taps...] of transposed convolutions.
 int weight_outputs(const Computation& c) { return c.anchor.kind == AnchorKind::conv_transpose ? 1 : 0; }
 
+// By spatial dimension: every so many-th tap belongs to the same phase of the outputs. 1 where the taps can't be cut so.
+std::vector<int64_t> phase_steps(const Computation& c) {
+  std::vector<int64_t> steps(c.anchor.kernel.size(), 1);
+  if (c.algorithm != "phases") return steps;
+  for (size_t d = 0; d < steps.size(); ++d) {
+    const int64_t step = c.anchor.strides[d] / std::gcd(c.anchor.strides[d], c.anchor.dilations[d]);
+    if (c.anchor.kernel[d] % step == 0) steps[d] = step;
+  }
+  return steps;
+}
+
 }  // namespace
 
 Layout plain_weights(const Computation& c) {
@@ -236,16 +247,24 @@ Layout conv_weights(const Computation& c, int64_t block, int64_t input_block) {
     if (rest) layout.pad(dim, 0, rest, 0.0);
     layout.split(dim, {0, factor});
   };
-  // The later dimension first, so that the other one's number stays.
+  // Later dimensions first, so that the numbers of those before stay.
+  const std::vector<int64_t> steps = phase_steps(c);
+  for (size_t t = steps.size(); t-- > 0;) {
+    if (steps[t] > 1) layout.split(static_cast<int>(t) + 2, {0, steps[t]});
+  }
   for (const int dim : {1, 0}) {
     if (dim == o) split(dim, shape[static_cast<size_t>(dim)], block);
     if (dim == i && split_inputs) split(dim, inputs, input_block);
   }
   const int64_t o0 = o == 0 ? 0 : split_inputs ? 2 : 1, i0 = o == 0 ? 2 : 0;
-  const int64_t first_tap = split_inputs ? 4 : 3;
-  std::vector<int64_t> order{o0};
+  std::vector<int64_t> order{o0}, taps;
+  int64_t next = split_inputs ? 4 : 3;
+  for (const int64_t step : steps) {
+    taps.push_back(next++);
+    if (step > 1) order.push_back(next++);
+  }
   if (split_inputs) order.push_back(i0);
-  for (int64_t t = 0; t + 2 < static_cast<int64_t>(shape.size()); ++t) order.push_back(first_tap + t);
+  order.insert(order.end(), taps.begin(), taps.end());
   order.insert(order.end(), {split_inputs ? i0 + 1 : i0, o0 + 1});
   return layout.reorder(order);
 }

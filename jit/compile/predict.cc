@@ -28,6 +28,26 @@ int64_t phases_of(const Anchor& anchor) {
   return winograd_dimension(anchor, 1, 2).phases() * winograd_dimension(anchor, 2, 2).phases();
 }
 
+// Channels that one sum reads, and filters.
+struct Channels {
+  double in, out;
+};
+Channels channels_of(const Computation& c) {
+  const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
+  const auto first = static_cast<double>(weights[0].bound), second = static_cast<double>(weights[1].bound);
+  return c.anchor.kind == AnchorKind::conv_transpose ? Channels{first, second} : Channels{second, first};
+}
+
+// Every tap of a transposed convolution meets every element of the data.
+double direct_products(const Computation& c) {
+  const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
+  const int met = c.anchor.kind == AnchorKind::conv_transpose
+                      ? c.anchor.data
+                      : c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
+  const std::vector<Extent>& points = c.tensors[static_cast<size_t>(met)].shape;
+  return product(weights, 0, weights.size()) * product(points, 2, points.size()) * static_cast<double>(points[0].bound);
+}
+
 // With at most `outputs` a tile in each dimension.
 double winograd_cost(const Computation& c, int outputs) {
   const std::vector<Extent>& data = c.tensors[static_cast<size_t>(c.anchor.data)].shape;
@@ -35,15 +55,17 @@ double winograd_cost(const Computation& c, int outputs) {
   const std::vector<Extent>& out =
       c.tensors[static_cast<size_t>(c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0])].shape;
   const size_t rank = out.size(), lead = rank - std::min<size_t>(rank - 2, 2);
-  double tiles = 1, points = 1;
+  double tiles = 1, points = 1, remainders = 1;
   for (size_t d = lead; d < rank; ++d) {
     const WinogradDimension dimension = winograd_dimension(c.anchor, rank - d, outputs);
     tiles *= static_cast<double>(dimension.tiles(out[d].bound));
     points *= static_cast<double>(dimension.points());
+    remainders *= static_cast<double>(dimension.remainders);
   }
   const auto phases = static_cast<double>(phases_of(c.anchor));
-  const double batch = static_cast<double>(out[0].bound), group_in = static_cast<double>(weights[1].bound) * phases,
-               in = static_cast<double>(data[1].bound) * phases, filters = static_cast<double>(weights[0].bound),
+  const Channels channels = channels_of(c);
+  const double batch = static_cast<double>(out[0].bound), group_in = channels.in * phases,
+               in = static_cast<double>(data[1].bound) * phases, filters = channels.out * remainders,
                taps = product(weights, 2, lead);
   const double square = points * tiles * batch;
   return square * group_in * filters * taps * product(out, 2, lead) * kProduct +
@@ -54,18 +76,16 @@ double winograd_cost(const Computation& c, int outputs) {
 }  // namespace
 
 std::string predicted_algorithm(const Computation& c, const GroupDecision& decision, const Target& target) {
-  if (target.is_gpu() || decision.provider != "own" || decision.algorithm != "direct" || winograd_sizes(c).empty())
+  if (target.is_gpu() || decision.provider != "own" || decision.algorithm != default_algorithm(c) || winograd_sizes(c).empty())
     return decision.algorithm;
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const int output = c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];
   if (2 * channel_block(layout_of(c, output, decision.layouts)) < target.lanes ||
       c.tensors[static_cast<size_t>(c.anchor.weights)].role != Role::constant ||
-      2 * weights[1].bound * phases_of(c.anchor) < target.lanes)
+      2 * channels_of(c).in * static_cast<double>(phases_of(c.anchor)) < static_cast<double>(target.lanes))
     return decision.algorithm;
   const double elements = product(weights, 0, weights.size());
-  const std::vector<Extent>& out = c.tensors[static_cast<size_t>(output)].shape;
-  double best =
-      (elements * product(out, 2, out.size()) * static_cast<double>(out[0].bound) + elements * kWeight) / kGain;
+  double best = (direct_products(c) + elements * kWeight) / kGain;
   std::string name = decision.algorithm;
   for (const int outputs : winograd_sizes(c)) {
     const double cost = winograd_cost(c, outputs);

@@ -17,7 +17,9 @@ namespace altrt::jit {
 namespace {
 
 struct Sizes {
-  int64_t points = 1;                    // elements of a tile in the transformed domain
+  int64_t points_h = 1, points_w = 1;    // of a tile in the transformed domain
+  int64_t points = 1;                    // all of them
+  int64_t products = 1;                  // of a tile and a pair of channels
   int64_t outputs_h = 1, outputs_w = 1;  // of a tile
   int64_t dilation_h = 1, dilation_w = 1;
   int64_t tiles_h = 1, tiles_w = 1;
@@ -51,9 +53,12 @@ Sizes sizes_of(const Computation& c) {
                           columns = winograd_dimension(c.anchor, 1, outputs_per_tile);
   Sizes sizes;
   sizes.has_rows = rows.exists;
-  sizes.points = rows.points() * columns.points();
-  sizes.outputs_h = rows.outputs;
-  sizes.outputs_w = columns.outputs;
+  sizes.points_h = rows.points();
+  sizes.points_w = columns.points();
+  sizes.points = sizes.points_h * sizes.points_w;
+  sizes.products = sizes.points * rows.remainders * columns.remainders;
+  sizes.outputs_h = rows.outputs * rows.remainders;
+  sizes.outputs_w = columns.outputs * columns.remainders;
   sizes.dilation_h = rows.dilation;
   sizes.dilation_w = columns.dilation;
   sizes.tiles_h = extent_of(z, "z.p");
@@ -189,7 +194,7 @@ WinogradParameters default_winograd(const Computation& c, const Layouts& layouts
   w.unroll = 4;
   int64_t taps = 1;
   for (size_t i = 0; i < sizes.lead.size(); ++i) taps *= c.anchor.kernel[i];
-  const int64_t weight_bytes = sizes.points * taps * sizes.group_in * sizes.out * 4;
+  const int64_t weight_bytes = sizes.products * taps * sizes.group_in * sizes.out * 4;
   const int64_t rows = sizes.has_rows ? sizes.tiles_h : ceil_div(sizes.tiles_w, strip_of(sizes));
   // By channels all transformed data lie in memory at once.
   int64_t data_bytes = sizes.points * sizes.tiles_h * sizes.tiles_w * sizes.in * 4;
@@ -223,13 +228,14 @@ void layout_winograd(const Computation& c, const WinogradParameters& w, Layouts&
   // As they are transformed, vectors of o: [blocks of o, taps before the last two dimensions.., i, those of the last,
   // o].
   Layout weights;
-  if (rest) weights.pad(0, 0, rest, std::nullopt);
-  order = {0};
+  const int outputs = c.anchor.kind == AnchorKind::conv_transpose ? 1 : 0;
+  if (rest) weights.pad(outputs, 0, rest, std::nullopt);
+  order = {outputs};
   for (int64_t i = 0; i < lead; ++i) order.push_back(3 + i);
-  order.push_back(2);
+  order.push_back(2 - 2 * outputs);
   for (auto i = lead; i < static_cast<int64_t>(tensor.shape.size()) - 2; ++i) order.push_back(3 + i);
-  order.push_back(1);
-  layouts[tensor.name] = weights.split(0, {0, wide}).reorder(order);
+  order.push_back(1 + outputs);
+  layouts[tensor.name] = weights.split(outputs, {0, wide}).reorder(order);
 }
 
 namespace {
@@ -243,11 +249,13 @@ std::vector<std::string> with_lead(std::vector<std::string> names, size_t at, co
 }
 
 // A vector of constant weights for all points at a time, or, where that were too much code, for those of a row. Weights
-// that a run makes lie as their maker left them: one element for one point at a time.
+// that a run makes lie as their maker left them: one element for one point at a time. Where remainders have taps of
+// their own, which of them there are is code as well.
 void schedule_weights(const Computation& c, bool constant, int64_t wide, int64_t lanes, StageSchedule& s) {
   constexpr int64_t kMostProducts = 330;
   const Stage& u = c.stages[c.find_stage("winograd_u")];
-  int64_t products = extent_of(u, "u.x") * extent_of(u, "u.y");
+  const Sizes sizes = sizes_of(c);
+  int64_t products = sizes.points;  // of one remainder
   for (const Axis& tap : u.reduce) products *= tap.extent.bound;
   if (!constant) {
     s.unroll("u.r").unroll("u.s").parallel("u.x").parallel("u.y").parallel("u.o.0");
@@ -264,10 +272,17 @@ void schedule_weights(const Computation& c, bool constant, int64_t wide, int64_t
     order.push_back(vector + ".0");
     vector += ".1";
   }
-  order.insert(order.end(), {"u.x", "u.y", "u.r", "u.s", vector});
+  std::string x = "u.x", y = "u.y";
+  for (const auto& [axis, points] : {std::pair{&x, sizes.points_h}, std::pair{&y, sizes.points_w}}) {
+    if (extent_of(u, *axis) == points) continue;
+    s.split(*axis, points);
+    order.push_back(*axis + ".0");
+    *axis += ".1";
+  }
+  order.insert(order.end(), {x, y, "u.r", "u.s", vector});
   s.reorder(order);
-  if (products <= kMostProducts) s.unroll("u.x");
-  s.unroll("u.y").unroll("u.r").unroll("u.s").vectorize(vector);
+  if (products <= kMostProducts && sizes.products == sizes.points) s.unroll(x);
+  s.unroll(y).unroll("u.r").unroll("u.s").vectorize(vector);
 }
 
 void schedule_transforms(const Sizes& sizes, const std::string& output, const std::string& column, Schedule& schedule) {

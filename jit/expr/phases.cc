@@ -120,7 +120,9 @@ bool phases_fit(const Computation& c) {
   if (stage.axes.size() != rank + 2 || stage.reduce.size() != rank + 1 || stage.state.size() != 1) return false;
   if (stage.store.size() != stage.axes.size() || c.writers(stage.outputs[0]).size() != 1) return false;
   for (size_t i = 0; i < stage.axes.size(); ++i) {
-    if (!stage.store[i].is(ExprKind::variable) || stage.store[i]->name != stage.axes[i].name) return false;
+    const bool is_own = stage.store[i].is(ExprKind::variable) && stage.store[i]->name == stage.axes[i].name;
+    const bool is_only = stage.store[i].is_int(0) && stage.axes[i].extent.bound == 1;
+    if (!is_own && !is_only) return false;
     if (stage.axes[i].extent.is_symbolic() && i > 0) return false;
   }
   int64_t phases = 1;

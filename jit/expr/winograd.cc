@@ -19,12 +19,17 @@
 // A kernel that is dilated by d sees rows of the same remainder by d as an image of its own. Tiles of the d images take
 // turns: row(p, r) = (p div d) m d + p mod d + r d, tile(h) = (h div (m d)) d + h mod d, inside(h) = h mod (m d) div d.
 //
+// A transposed convolution with stride s: output s p + e of remainder e reads data[p + b + r] by tap e + pad - s (b + r)
+// of its kernel, where there is one. So all remainders share a window of the data, v, and each has weights of its own:
+// they are x = e points + (point of the tile) in u and z, a = s (output of the tile) + e in s.
+//
 // Leading spatial dimensions (depth) stay as they are in every stage; their taps join the reduction of z.
 #include <algorithm>
 
 #include <altrt/error.h>
 
 #include "jit/expr/algorithms.h"
+#include "jit/expr/scalar.h"
 #include "jit/expr/winograd_dimension.h"
 #include "jit/expr/winograd_matrices.h"
 
@@ -37,14 +42,30 @@ constexpr int64_t kMostTaps = 5;
 /// A dimension with what its stages need.
 struct Dimension : WinogradDimension {
   WinogradMatrices matrices;
-  int64_t pad = 0, tile_count = 1;
+  int64_t kernel_taps = 1;  // of the operator's kernel
+  int64_t tile_count = 1;
 
   Expr row(const Expr& tile, const Expr& tap, const Expr& phase) const {
     const Expr image = floor_div(tile, dilation) * (outputs * dilation) + floor_mod(tile, dilation);
-    return (image + tap * dilation) * stride + phase - pad;
+    return (image + tap * dilation) * stride + phase - before;
   }
-  Expr tile(const Expr& at) const { return floor_div(at, outputs * dilation) * dilation + floor_mod(at, dilation); }
-  Expr inside(const Expr& at) const { return floor_div(floor_mod(at, outputs * dilation), dilation); }
+  Expr tile(const Expr& at) const { return floor_div(at, across()) * dilation + floor_mod(at, dilation); }
+  Expr inside(const Expr& at) const { return floor_div(floor_mod(at, across()), dilation); }
+  // Points and outputs of a tile, of all remainders.
+  int64_t all_points() const { return remainders * points(); }
+  int64_t all_outputs() const { return remainders * outputs; }
+  Expr point(const Expr& x) const { return remainders == 1 ? x : floor_mod(x, points()); }
+  Expr output(const Expr& a) const { return remainders == 1 ? a : floor_div(a, remainders); }
+  // The point x of the output's remainder.
+  Expr own_point(const Expr& a, const Expr& x) const {
+    return remainders == 1 ? x : floor_mod(a, remainders) * points() + x;
+  }
+  // The kernel's tap that the window's tap stands for at point x.
+  Expr kernel_tap(const Expr& x, const Expr& tap, const Expr& phase, bool transposed) const {
+    if (!transposed) return tap * stride + phase;
+    const Expr remainder = remainders == 1 ? Expr(0) : floor_div(x, points());
+    return remainder + last_tap - tap * remainders;
+  }
 };
 
 Dimension dimension_of(const Computation& c, size_t from_end, int outputs_per_tile) {
@@ -52,7 +73,7 @@ Dimension dimension_of(const Computation& c, size_t from_end, int outputs_per_ti
   const WinogradDimension d = winograd_dimension(a, from_end, outputs_per_tile);
   Dimension dimension{d, winograd_matrices(d.outputs, d.taps())};
   if (!d.exists) return dimension;
-  dimension.pad = a.pads[a.kernel.size() - from_end];
+  dimension.kernel_taps = a.kernel[a.kernel.size() - from_end];
   const std::vector<Extent>& out = c.tensors[static_cast<size_t>(c.stages[a.stage].outputs[0])].shape;
   dimension.tile_count = d.tiles(out[out.size() - from_end].bound);
   return dimension;
@@ -64,6 +85,7 @@ class Winograd {
       : c_(c),
         conv_(c.stages[c.anchor.stage]),
         outputs_per_tile_(m),
+        transposed_(c.anchor.kind == AnchorKind::conv_transpose),
         rows_(dimension_of(c, 2, m)),
         columns_(dimension_of(c, 1, m)) {
     const std::vector<Extent>& data = c.tensors[c.anchor.data].shape;
@@ -150,28 +172,30 @@ class Winograd {
 
   int transform_weights(Computation& c, std::vector<Stage>& stages) const {
     const std::vector<Extent>& w = c_.tensors[c_.anchor.weights].shape;
-    const int64_t x = rows_.points(), y = columns_.points(), inputs = inputs_per_group();
+    const int64_t x = rows_.all_points(), y = columns_.all_points(), inputs = inputs_per_group();
     std::vector<Extent> shape{x, y, outputs_, inputs};
     std::vector<Axis> axes{{"u.x", x}, {"u.y", y}, {"u.o", outputs_}, {"u.i", inputs}};
     const Input from = input(variable("u.i"), w[1].bound);
     Exprs index{variable("u.o"), from.channel};
+    if (transposed_) std::swap(index[0], index[1]);
     for (int i = 0; i < lead_; ++i) {
       shape.push_back(w[2 + i]);
       axes.push_back({"u.k" + std::to_string(i), w[2 + i]});
       index.push_back(variable("u.k" + std::to_string(i)));
     }
-    const Expr r = variable("u.r") * rows_.stride + from.row_phase,
-               s = variable("u.s") * columns_.stride + from.column_phase;
+    const Expr r = rows_.kernel_tap(variable("u.x"), variable("u.r"), from.row_phase, transposed_),
+               s = columns_.kernel_tap(variable("u.y"), variable("u.s"), from.column_phase, transposed_);
     if (rows_.exists) index.push_back(r);
     index.push_back(s);
     Expr weight = access(c_.anchor.weights, DataType::f32, index);
-    if (phases() > 1) {
-      const Expr is_tap = logical_and(lt(r, Expr(rows_.kernel)), lt(s, Expr(columns_.kernel)));
+    if (phases() > 1 || transposed_) {
+      Expr is_tap = in_range(s, 0, columns_.kernel_taps);
+      if (rows_.exists) is_tap = logical_and(in_range(r, 0, rows_.kernel_taps), is_tap);
       weight = select(is_tap, weight, constant_float(DataType::f32, 0));
     }
     const int u = add(c, "winograd_u", shape);
-    const Expr factor = entry(rows_.matrices.g, rows_.taps(), variable("u.x"), variable("u.r")) *
-                        entry(columns_.matrices.g, columns_.taps(), variable("u.y"), variable("u.s"));
+    const Expr factor = entry(rows_.matrices.g, rows_.taps(), rows_.point(variable("u.x")), variable("u.r")) *
+                        entry(columns_.matrices.g, columns_.taps(), columns_.point(variable("u.y")), variable("u.s"));
     stages.push_back(sum("winograd_u", axes, {{"u.r", rows_.taps()}, {"u.s", columns_.taps()}}, u, factor, weight));
     return u;
   }
@@ -221,7 +245,7 @@ class Winograd {
     const std::vector<Extent>& data = c_.tensors[c_.anchor.data].shape;
     const std::vector<Extent>& w = c_.tensors[c_.anchor.weights].shape;
     const std::vector<Axis> lead = lead_axes("z.", lead_out_);
-    std::vector<Axis> axes{{"z.x", rows_.points()}, {"z.y", columns_.points()}, {"z.n", batch_}, {"z.o", outputs_}};
+    std::vector<Axis> axes{{"z.x", rows_.all_points()}, {"z.y", columns_.all_points()}, {"z.n", batch_}, {"z.o", outputs_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
     axes.insert(axes.end(), {{"z.p", rows_.tile_count}, {"z.q", columns_.tile_count}});
     std::vector<Extent> shape;
@@ -232,7 +256,7 @@ class Winograd {
     Expr channel = variable("z.i");
     if (groups > 1) channel = floor_div(variable("z.o"), outputs_ / groups) * of_group + channel;
     Exprs weights{variable("z.x"), variable("z.y"), variable("z.o"), variable("z.i")};
-    Exprs from{variable("z.x"), variable("z.y"), variable("z.n"), channel};
+    Exprs from{rows_.point(variable("z.x")), columns_.point(variable("z.y")), variable("z.n"), channel};
     Expr inside = boolean(true);
     for (int i = 0; i < lead_; ++i) {
       const std::string tap = "z.k" + std::to_string(i);
@@ -254,29 +278,32 @@ class Winograd {
     const std::vector<Axis> lead = lead_axes("s.", lead_out_);
     std::vector<Axis> axes{{"s.n", batch_}, {"s.o", outputs_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
-    axes.insert(
-        axes.end(),
-        {{"s.p", rows_.tile_count}, {"s.q", columns_.tile_count}, {"s.a", rows_.outputs}, {"s.y", columns_.points()}});
+    axes.insert(axes.end(), {{"s.p", rows_.tile_count},
+                             {"s.q", columns_.tile_count},
+                             {"s.a", rows_.all_outputs()},
+                             {"s.y", columns_.all_points()}});
     std::vector<Extent> shape;
     for (const Axis& axis : axes) shape.push_back(axis.extent.bound);
     const int s = add(c, "winograd_s", shape);
-    Exprs from{variable("s.x"), variable("s.y"), variable("s.n"), variable("s.o")};
+    Exprs from{rows_.own_point(variable("s.a"), variable("s.x")), variable("s.y"), variable("s.n"), variable("s.o")};
     for (const Axis& axis : lead) from.push_back(variable(axis.name));
     from.insert(from.end(), {variable("s.p"), variable("s.q")});
     const int64_t points_x = rows_.points(), points_y = columns_.points();
     stages.push_back(sum("winograd_s", axes, {{"s.x", points_x}}, s,
-                         entry(rows_.matrices.at, points_x, variable("s.a"), variable("s.x")),
+                         entry(rows_.matrices.at, points_x, rows_.output(variable("s.a")), variable("s.x")),
                          access(z, DataType::f32, from)));
 
     // The convolution's own stage keeps its name, axes, store and epilogue; only where its state comes from changes.
     Stage out = conv_;
     const size_t rank = out.axes.size(), outer = rows_.exists ? rank - 2 : rank - 1;
     const Expr h = rows_.exists ? variable(out.axes[rank - 2].name) : Expr(0), w = variable(out.axes[rank - 1].name);
+    const Expr column = columns_.inside(w);
     Exprs index;
     for (size_t i = 0; i < outer; ++i) index.push_back(variable(out.axes[i].name));
-    index.insert(index.end(), {rows_.tile(h), columns_.tile(w), rows_.inside(h), variable("winograd.y")});
+    index.insert(index.end(), {rows_.tile(h), columns_.tile(w), rows_.inside(h),
+                               columns_.own_point(column, variable("winograd.y"))});
     out.reduce = {{"winograd.y", points_y}};
-    out.state[0].update = fma(entry(columns_.matrices.at, points_y, columns_.inside(w), variable("winograd.y")),
+    out.state[0].update = fma(entry(columns_.matrices.at, points_y, columns_.output(column), variable("winograd.y")),
                               access(s, DataType::f32, index), state(0, DataType::f32));
     stages.push_back(std::move(out));
   }
@@ -284,6 +311,7 @@ class Winograd {
   const Computation& c_;
   const Stage& conv_;
   const int outputs_per_tile_;
+  const bool transposed_;
   const Dimension rows_, columns_;
   int lead_ = 0;
   Extent batch_;
@@ -298,21 +326,49 @@ WinogradDimension winograd_dimension(const Anchor& a, size_t from_end, int outpu
   WinogradDimension d;
   d.exists = a.kernel.size() >= from_end;
   if (!d.exists) return d;
-  d.kernel = a.kernel[a.kernel.size() - from_end];
-  d.stride = a.strides[a.strides.size() - from_end];
-  if (d.kernel > 1) d.dilation = a.dilations[a.dilations.size() - from_end];
+  const size_t at = a.kernel.size() - from_end;
+  d.kernel = a.kernel[at];
+  if (a.kind == AnchorKind::conv_transpose) {
+    d.remainders = a.strides[at];
+    // Of the first output's last tap, and of the last remainder's first one.
+    const int64_t first = -floored_div(d.kernel - 1 - a.pads[at], d.remainders);
+    const int64_t last = floored_div(d.remainders - 1 + a.pads[at], d.remainders);
+    d.before = -first;
+    d.last_tap = a.pads[at] - first * d.remainders;
+    d.kernel = last - first + 1;
+  } else {
+    d.stride = a.strides[at];
+    d.before = a.pads[at];
+    if (d.kernel > 1) d.dilation = a.dilations[at];
+  }
   if (d.taps() > 1) d.outputs = std::min<int64_t>(outputs_per_tile, kMostPoints + 1 - d.taps());
   return d;
 }
 
-std::vector<int> winograd_sizes(const Computation& c) {
+namespace {
+
+// Whether this convolution is of a form that the stages above can take the place of.
+bool has_form(const Computation& c) {
   const Anchor& a = c.anchor;
-  if (a.kind != AnchorKind::conv || a.stage < 0 || a.kernel.empty()) return {};
+  if (a.stage < 0 || a.kernel.empty()) return false;
   const Stage& stage = c.stages[a.stage];
   const std::vector<Extent>& data = c.tensors[a.data].shape;
-  if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return {};
-  if (stage.axes.size() != data.size() || (a.groups > 1 && a.groups == data[1].bound)) return {};
-  int64_t most_taps = 1, most_outputs = 1;
+  if (c.tensors[a.data].type != DataType::f32 || stage.state.size() != 1 || !is_zero(stage.state[0].init)) return false;
+  if (stage.axes.size() != data.size()) return false;
+  if (a.kind == AnchorKind::conv) return a.groups == 1 || a.groups != data[1].bound;
+  const auto is_one = [](int64_t dilation) { return dilation == 1; };
+  return phases_fit(c) && a.groups == 1 && a.kernel.size() <= 2 &&
+         std::all_of(a.dilations.begin(), a.dilations.end(), is_one);
+}
+
+}  // namespace
+
+std::vector<int> winograd_sizes(const Computation& c) {
+  constexpr int64_t kMostRemainders = 16;
+  const Anchor& a = c.anchor;
+  if (!has_form(c)) return {};
+  const std::vector<Extent>& data = c.tensors[a.data].shape;
+  int64_t most_taps = 1, most_outputs = 1, remainders = 1;
   for (const size_t from_end : {1, 2}) {
     const WinogradDimension d = winograd_dimension(a, from_end, 4);
     if (!d.exists) continue;
@@ -320,8 +376,9 @@ std::vector<int> winograd_sizes(const Computation& c) {
     if (d.taps() > kMostTaps || (d.stride > 1 && (a.groups > 1 || d.dilation > 1 || is_small))) return {};
     most_taps = std::max(most_taps, d.taps());
     most_outputs = std::max(most_outputs, d.outputs);
+    remainders *= d.remainders;
   }
-  if (most_taps == 1) return {};
+  if (most_taps == 1 || remainders > kMostRemainders) return {};
   return most_outputs == 2 ? std::vector<int>{2} : std::vector<int>{2, 4};
 }
 

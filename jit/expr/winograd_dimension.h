@@ -12,23 +12,27 @@ namespace altrt::jit {
 /// have, and a kernel of one tap, have tiles of one point.
 struct WinogradDimension {
   bool exists = true;
-  int64_t kernel = 1, stride = 1, dilation = 1;
-  int64_t outputs = 1;  // of a tile
+  int64_t kernel = 1, stride = 1, dilation = 1;  // of the window: a transposed convolution's has stride 1
+  int64_t outputs = 1;                           // of a tile, for each remainder
+  int64_t before = 0;                            // the window begins so far before the output's place in the data
+  /// Of outputs by a transposed convolution's stride; each has taps of its own in a common window of the data.
+  int64_t remainders = 1;
+  int64_t last_tap = 0;  // of the kernel, the window's first one for remainder 0: remainder + last_tap - tap * remainders
 
   /// Images that the stride makes of one.
   int64_t phases() const { return std::min(stride, kernel); }
   /// Of one phase's kernel, at most.
   int64_t taps() const { return (kernel + stride - 1) / stride; }
+  /// Of one remainder.
   int64_t points() const { return outputs + taps() - 1; }
+  /// Outputs from one tile of an image to the next one.
+  int64_t across() const { return outputs * dilation * remainders; }
   /// Over so many outputs.
-  int64_t tiles(int64_t extent) const {
-    const int64_t across = outputs * dilation;
-    return (extent + across - 1) / across * dilation;
-  }
+  int64_t tiles(int64_t extent) const { return (extent + across() - 1) / across() * dilation; }
 };
 
 /// `from_end`: 1 = the last dimension, 2 = the one before. A tile has `outputs_per_tile` outputs, or as many as six
-/// points allow.
+/// points allow. The anchor is a convolution, or a transposed one that is not dilated.
 WinogradDimension winograd_dimension(const Anchor& anchor, size_t from_end, int outputs_per_tile);
 
 }  // namespace altrt::jit

@@ -53,28 +53,60 @@ Tile transform(const Matrix& left, const Matrix& right, const Tile& tile) {
   return result;
 }
 
-/// The taps of one phase; phases of one kernel lie one behind the other.
-Tile kernel_of(const Transforms& m, const float* weights, int64_t number) {
-  const int64_t phase = number % m.phases(), kernel = number / m.phases();
-  const int64_t row_phase = phase / m.width.phases(), column_phase = phase % m.width.phases();
-  Tile taps;
-  for (int64_t r = 0; r < m.height.taps(); ++r) {
-    for (int64_t s = 0; s < m.width.taps(); ++s) {
-      const int64_t y = r * m.height.stride + row_phase, x = s * m.width.stride + column_phase;
-      if (y < m.height.kernel && x < m.width.kernel)
-        taps.at[r][s] = weights[(kernel * m.height.kernel + y) * m.width.kernel + x];
-    }
+/// The weights of a convolution by output channel; the remainders of a transposed one have channels of their own.
+class Weights {
+ public:
+  Weights(const Computation& c, const Transforms& m, const float* values) : m_(m), values_(values) {
+    const std::vector<Extent>& shape = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
+    const size_t cut = std::min<size_t>(2, c.anchor.kernel.size());
+    transposed_ = c.anchor.kind == AnchorKind::conv_transpose;
+    taps_ = shape.back().bound;
+    if (cut == 2) rows_ = shape[shape.size() - 2].bound;
+    outputs_ = shape[transposed_ ? 1 : 0].bound;
+    if (transposed_) kernels_ = shape[0].bound;
+    for (size_t d = 1; !transposed_ && d + cut < shape.size(); ++d) kernels_ *= shape[d].bound;
   }
-  return taps;
-}
 
-/// Squares of the error and of the exact outputs of one output channel, whose kernels lie one behind the other.
-std::pair<double, double> squares(const Transforms& m, const float* weights, const std::vector<Tile>& data,
-                                  const std::vector<Tile>& transformed) {
+  int64_t channels() const { return outputs_ * m_.height.remainders * m_.width.remainders; }
+  /// Of one channel: kernels, each in all its phases.
+  int64_t kernels() const { return kernels_ * m_.phases(); }
+
+  /// Taps in the window; phases of one kernel lie one behind the other.
+  Tile kernel(int64_t channel, int64_t number) const {
+    const int64_t output = channel % outputs_, remainder = channel / outputs_;
+    const int64_t phase = number % m_.phases(), kernel = number / m_.phases();
+    const float* own =
+        values_ + (transposed_ ? kernel * outputs_ + output : output * kernels_ + kernel) * rows_ * taps_;
+    Tile taps;
+    for (int64_t r = 0; r < m_.height.taps(); ++r) {
+      for (int64_t s = 0; s < m_.width.taps(); ++s) {
+        const int64_t y = tap(m_.height, r, phase / m_.width.phases(), remainder / m_.width.remainders),
+                      x = tap(m_.width, s, phase % m_.width.phases(), remainder % m_.width.remainders);
+        if (y >= 0 && y < rows_ && x >= 0 && x < taps_) taps.at[r][s] = own[y * taps_ + x];
+      }
+    }
+    return taps;
+  }
+
+ private:
+  int64_t tap(const WinogradDimension& d, int64_t number, int64_t phase, int64_t remainder) const {
+    if (!transposed_ || !d.exists) return number * d.stride + phase;
+    return remainder + d.last_tap - number * d.remainders;
+  }
+
+  const Transforms& m_;
+  const float* values_;
+  bool transposed_ = false;
+  int64_t rows_ = 1, taps_ = 1, outputs_ = 1, kernels_ = 1;
+};
+
+/// Squares of the error and of the exact outputs of one output channel.
+std::pair<double, double> squares(const Transforms& m, const Weights& weights, int64_t channel,
+                                  const std::vector<Tile>& data, const std::vector<Tile>& transformed) {
   Tile sum;
   double exact[kMost][kMost] = {};
   for (size_t i = 0; i < data.size(); ++i) {
-    const Tile kernel = kernel_of(m, weights, static_cast<int64_t>(i));
+    const Tile kernel = weights.kernel(channel, static_cast<int64_t>(i));
     const Tile u = transform({*m.rows.g, m.rows.points, m.height.taps()},
                              {*m.columns.g, m.columns.points, m.width.taps()}, kernel);
     for (int64_t x = 0; x < m.rows.points; ++x)
@@ -103,15 +135,12 @@ std::pair<double, double> squares(const Transforms& m, const float* weights, con
 double winograd_error(const Computation& c, int outputs_per_tile, const float* weights) {
   constexpr int64_t kChannels = 16, kTiles = 2;
   const Transforms m = transforms_of(c, outputs_per_tile);
-  const std::vector<Extent>& shape = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
-  const size_t cut = std::min<size_t>(2, c.anchor.kernel.size());
-  int64_t kernels = 1;  // of one output channel: input channels and taps of the dimensions before the last two
-  for (size_t d = 1; d + cut < shape.size(); ++d) kernels *= shape[d].bound;
+  const Weights of(c, m, weights);
   std::mt19937_64 random(1);
   std::normal_distribution<float> normal;
   std::vector<std::vector<Tile>> data(kTiles), transformed(kTiles);
   for (size_t t = 0; t < kTiles; ++t) {
-    for (int64_t i = 0; i < kernels * m.phases(); ++i) {
+    for (int64_t i = 0; i < of.kernels(); ++i) {
       Tile tile;
       for (auto& row : tile.at)
         for (float& value : row) value = normal(random);
@@ -121,12 +150,11 @@ double winograd_error(const Computation& c, int outputs_per_tile, const float* w
     }
   }
   double worst = 0;
-  const int64_t channels = shape[0].bound, sampled = std::min(channels, kChannels);
+  const int64_t channels = of.channels(), sampled = std::min(channels, kChannels);
   for (int64_t k = 0; k < sampled; ++k) {
-    const float* own = weights + k * channels / sampled * kernels * m.height.kernel * m.width.kernel;
     double error = 0, whole = 0;
     for (size_t t = 0; t < kTiles; ++t) {
-      const auto [e, w] = squares(m, own, data[t], transformed[t]);
+      const auto [e, w] = squares(m, of, k * channels / sampled, data[t], transformed[t]);
       error += e;
       whole += w;
     }

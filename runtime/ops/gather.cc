@@ -1,9 +1,28 @@
 // Gather, GatherElements, GatherND. Negative indices count from the end; an index outside of its extent is clamped into
 // it (ONNX leaves that undefined), so that no data can make a kernel read elsewhere.
+#include <algorithm>
+#include <optional>
+
 #include "runtime/ops/common.h"
 
 namespace altrt::ops {
 namespace {
+
+/// Known indices that are evenly spaced, as `first + step * position`: no memory is read for them, and an index map
+/// like a slice's is left.
+std::optional<Expr> even_index(const NodeInfo& node, const Exprs& where, int64_t extent) {
+  const Operand& indices = node.input(1);
+  if (!indices.data || element_count(indices.shape) == 0) return std::nullopt;
+  std::vector<int64_t> values = indices.integers();
+  for (int64_t& value : values) value = std::clamp<int64_t>(value < 0 ? value + extent : value, 0, extent - 1);
+  const int64_t step = values.size() > 1 ? values[1] - values[0] : 0;
+  Expr position(0);
+  for (size_t d = 0; d < where.size(); ++d) position = position * indices.shape[d] + where[d];
+  for (size_t i = 1; i < values.size(); ++i) {
+    if (values[i] - values[i - 1] != step) return std::nullopt;
+  }
+  return position * step + values[0];
+}
 
 std::vector<ResultType> infer_gather(const NodeInfo& node) {
   require_inputs(node, 2, 2);
@@ -26,7 +45,8 @@ void build_gather(const NodeInfo& node, Builder& b) {
   const Exprs point = jit::variables(axes);
   Exprs index(point.begin(), point.begin() + axis);
   const Exprs where(point.begin() + axis, point.begin() + axis + indices.size());
-  index.push_back(wrapped_index(input_at(node, b, 1, where), x[axis]));
+  const std::optional<Expr> even = even_index(node, where, x[axis]);
+  index.push_back(even ? *even : wrapped_index(input_at(node, b, 1, where), x[axis]));
   index.insert(index.end(), point.begin() + axis + indices.size(), point.end());
   b.map(b.output(), axes, b.at(b.input(0), index));
 }

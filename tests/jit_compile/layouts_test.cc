@@ -121,6 +121,10 @@ TEST(Weights, ArePackedInTheOrderOfTheLoops) {
   EXPECT_EQ(names(plain_weights(t), transposed), "h w i o");
   EXPECT_EQ(names(conv_weights(t, 16, 8), transposed), "o.0 i.0 h w i.1 o.1");
   EXPECT_EQ(names(conv_weights(t, 16, 0), transposed), "o.0 h w i o.1");
+  k.stride = 2;  // of the kernel's two dimensions only the last one's taps make two equal parts
+  const Computation by_phases = convolution(k);
+  EXPECT_EQ(names(conv_weights(by_phases, 16, 8), transposed), "o.0 w.1 i.0 h w.0 i.1 o.1");
+  EXPECT_EQ(names(conv_weights(by_phases, 16, 0), transposed), "o.0 w.1 h w.0 i o.1");
 }
 
 TEST(TiledMatrix, CutsTheLastTwoDimensions) {

@@ -46,8 +46,8 @@ inline Shape output_shape(const ConvCase& k) {
   return shape;
 }
 
-/// Convolution, bias, with `residual` one more operand and ReLU.
-inline Computation convolution(const ConvCase& k) {
+/// Convolution, bias, with `residual` one more operand and ReLU, as its definition says.
+inline Computation direct_convolution(const ConvCase& k) {
   Shape x{k.batch, k.channels};
   Shape w = k.transposed ? Shape{k.channels, k.outputs / k.groups} : Shape{k.outputs, k.channels / k.groups};
   x.insert(x.end(), k.spatial.begin(), k.spatial.end());
@@ -68,7 +68,12 @@ inline Computation convolution(const ConvCase& k) {
     y = b.op("Relu", {b.op("Add", {y, "r"})});
   }
   b.output(y);
-  const Computation c = one_group(b.build());
+  return one_group(b.build());
+}
+
+/// The same by the algorithm that is used where nothing is known.
+inline Computation convolution(const ConvCase& k) {
+  const Computation c = direct_convolution(k);
   return apply_algorithm(c, default_algorithm(c));
 }
 

@@ -1,5 +1,5 @@
 // Winograd's algorithm by its template: one, two and three dimensions, kernels that are 3 wide in one dimension only,
-// dilated, in groups. Bit for bit against the evaluator, and the definition's values.
+// dilated, in groups, transposed. Bit for bit against the evaluator, and the definition's values.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -20,6 +20,7 @@ struct Kind {
   Ints kernel;
   bool grouped = false, dilated = false;
   int64_t stride = 1;
+  bool transposed = false;
 };
 
 const std::vector<Kind>& kinds() {
@@ -40,6 +41,11 @@ const std::vector<Kind>& kinds() {
                                      {"strided_row", {1, 5}, false, false, 2},
                                      {"cube", {3, 3, 3}},
                                      {"flat", {1, 3, 3}},
+                                     {"transposed", {4, 4}, false, false, 2, true},
+                                     {"transposed_odd", {3, 5}, false, false, 2, true},
+                                     {"transposed_line", {4}, false, false, 2, true},
+                                     {"transposed_wide", {6, 3}, false, false, 3, true},
+                                     {"transposed_whole", {3, 3}, false, false, 1, true},
                                      {"grouped_line", {3}, true},
                                      {"grouped_square", {3, 3}, true}};
   return all;
@@ -50,14 +56,15 @@ ConvCase random_case(const Kind& kind, Random& random) {
   k.kernel = kind.kernel;
   k.batch = random.in(1, 2);
   k.groups = kind.grouped ? random.in(2, 3) : 1;
-  k.channels = kind.grouped ? k.groups * random.pick(Ints{8, 16}) : random.in(1, 20);
+  k.channels = kind.grouped ? k.groups * random.pick(Ints{8, 16}) : random.in(kind.transposed ? 2 : 1, 20);
   k.outputs = kind.grouped ? k.groups * random.pick(Ints{8, 16, 24}) : random.in(1, 20);
   k.stride = kind.stride;
+  k.transposed = kind.transposed;
   k.dilation = kind.dilated ? random.in(2, 3) : 1;
   k.pad = random.in(0, 2);
   for (size_t i = 0; i < k.kernel.size(); ++i) {
     const int64_t reach = k.dilation * (k.kernel[i] - 1) + 1;
-    const int64_t least = kind.stride > 1 ? reach : std::max<int64_t>(1, reach - 2 * k.pad);
+    const int64_t least = kind.transposed ? 3 : kind.stride > 1 ? reach : std::max<int64_t>(1, reach - 2 * k.pad);
     k.spatial.push_back(least + random.in(0, k.kernel.size() == 1 ? 60 : k.kernel.size() == 2 ? 9 : 4));
   }
   k.residual = random.chance(40);
@@ -69,7 +76,7 @@ class Winograd : public ::testing::TestWithParam<Kind> {};
 TEST_P(Winograd, GivesTheDefinitionsValues) {
   Random random(property::test_seed(1));
   for (int round = 0; round < 6; ++round) {
-    const Computation direct = convolution(random_case(GetParam(), random));
+    const Computation direct = direct_convolution(random_case(GetParam(), random));
     ASSERT_FALSE(winograd_sizes(direct).empty());
     for (const int outputs : winograd_sizes(direct)) {
       const Computation c = winograd(direct, outputs);
@@ -90,7 +97,7 @@ TEST_P(Winograd, TemplateGivesTheEvaluatorsBits) {
   int run = 0;
   for (uint64_t seed = first; seed < first + static_cast<uint64_t>(count); ++seed) {
     Random random(seed * 64 + 61);
-    const Computation direct = convolution(random_case(GetParam(), random));
+    const Computation direct = direct_convolution(random_case(GetParam(), random));
     // Taps before the channels: another order of the sum, of which F(4 x 4) has no exact terms.
     std::vector<int> sizes = winograd_sizes(direct);
     if (GetParam().kernel.size() > 2) sizes.resize(1);
@@ -144,10 +151,12 @@ TEST(WinogradTemplate, TransformsWeightsAVectorAtATime) {
         ConvCase{.channels = 5, .outputs = 32, .spatial = {4, 6, 7}, .kernel = {3, 3, 3}, .pad = 1},
         ConvCase{.channels = 4, .outputs = 32, .spatial = {9, 9}, .kernel = {5, 5}, .pad = 2},
         ConvCase{.channels = 3, .outputs = 32, .spatial = {17, 17}, .kernel = {7, 7}, .stride = 2, .pad = 3},
-        ConvCase{.channels = 4, .outputs = 32, .spatial = {30}, .kernel = {3}, .pad = 1}}) {
-    for (const int outputs : winograd_sizes(convolution(k))) {
+        ConvCase{.channels = 4, .outputs = 32, .spatial = {30}, .kernel = {3}, .pad = 1},
+        ConvCase{
+            .channels = 8, .outputs = 64, .spatial = {6, 7}, .kernel = {4, 4}, .stride = 2, .pad = 1, .transposed = true}}) {
+    for (const int outputs : winograd_sizes(direct_convolution(k))) {
       for (const bool constant : {true, false}) {
-        Computation c = winograd(convolution(k), outputs);
+        Computation c = winograd(direct_convolution(k), outputs);
         TensorDecl& weights = c.tensors[static_cast<size_t>(c.anchor.weights)];
         if (!constant) weights.role = Role::input;
         for (const Target& target : targets) {

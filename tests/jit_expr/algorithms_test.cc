@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "jit/expr/evaluate.h"
@@ -35,7 +36,8 @@ TEST(Phases, GiveTheBitsOfTheDefinition) {
     if (!valid) continue;
     ++cases;
     const Computation direct = conv_transpose(g);
-    ASSERT_EQ(algorithms(direct), (std::vector<std::string>{"direct", "phases"}));
+    const std::vector<std::string> names = algorithms(direct);
+    ASSERT_NE(std::find(names.begin(), names.end(), "phases"), names.end());
     EXPECT_EQ(default_algorithm(direct), "phases");
     const Computation split = apply_algorithm(direct, "phases");
     verify(split);

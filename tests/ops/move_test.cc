@@ -312,6 +312,18 @@ TEST(Gather, AnyAxisAndNegativeIndices) {
   expect_near(run({.type = "Gather", .inputs = {floats({2}, {5, 6}), longs({100, -100})}})[0], floats({2}, {6, 5}));
 }
 
+TEST(Gather, KnownIndicesGiveWhatOthersGive) {
+  const Tensor x = counting({2, 6, 3});
+  for (const Tensor& indices : {longs({0, 1, 2, 3, 4, 5}), longs({5, 3, 1}), longs({-1, -2}), longs({4, 4, 4}),
+                                longs({4, 5, 6, 7}), longs({1, 2, 4}), longs({-100, 0}), make<int64_t>({2, 2}, {0, 1, 2, 3}),
+                                make<int64_t>({2, 2}, {0, 1, 3, 4})}) {
+    Node node{.type = "Gather", .inputs = {x, indices}, .attributes = {{"axis", 1}}};
+    const Tensor expected = run(node)[0];
+    node.known = {1};
+    expect_near(run(node)[0], expected);
+  }
+}
+
 TEST(GatherElements, OneIndexAnElement) {
   const Tensor x = floats({3, 2}, {1, 2, 3, 4, 5, 6});
   expect_near(run({.type = "GatherElements",

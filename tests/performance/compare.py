@@ -89,20 +89,10 @@ def prepare(engine, case, a):
     measure_ours(engine, case, a)
 
 
-def place_of(a):
-    """"near" where two cores share a cache, else "far"; "" without --distance."""
-    if not a.distance:
-        return ""
-    return "near" if float(subprocess.run([a.distance], stdout=subprocess.PIPE, text=True, check=True).stdout) < 200 else "far"
-
-
 def measure_in_place(engine, case, a):
     """In a round during which the cores stayed where they were."""
-    while True:
-        before = place_of(a)
-        measured = (measure_peer if engine in PEERS else measure_ours)(engine, case, a)
-        if before == place_of(a):
-            return measured | {"place": before}
+    measured, place = tool.in_place(a.distance, lambda: (measure_peer if engine in PEERS else measure_ours)(engine, case, a))
+    return measured | {"place": place}
 
 
 def measure(case, a, save):

@@ -26,3 +26,19 @@ def run(altrt, path, folder, options):
     text = subprocess.run([altrt, "run", path, "--output-dir", folder] + options, check=True, stdout=subprocess.PIPE, text=True).stdout
     lines = [line.partition(": ") for line in text.splitlines() if " -> " in line]
     return {name: np.load(rest.rpartition(" -> ")[2]) for name, _, rest in lines}
+
+
+def place(distance):
+    """"near" where two cores share a cache, else "far", by the program altrt_core_distance; "" without it."""
+    if not distance:
+        return ""
+    return "near" if float(subprocess.run([distance], stdout=subprocess.PIPE, text=True, check=True).stdout) < 200 else "far"
+
+
+def in_place(distance, measure):
+    """What measure() returns, and the place of the cores; again for as long as they were moved meanwhile."""
+    while True:
+        before = place(distance)
+        measured = measure()
+        if before == place(distance):
+            return measured, before
