@@ -50,8 +50,8 @@ std::map<std::string, Layout> anchor_layouts(const Computation& c, const Layout&
 /// A convolution's weights as [kernel..., I, O].
 Layout plain_weights(const Computation& c);
 /// A convolution's weights in the order in which the templates walk them: [O/block, I/input_block, kernel...,
-/// input_block, block]; input_block 0 or of all channels: [O/block, kernel..., I, block]. Transposed by phases: the taps
-/// of a phase lie together, [O/block, phases..., I/input_block, taps..., input_block, block].
+/// input_block, block]; input_block 0 or of all channels: [O/block, kernel..., I, block]. Transposed by phases: the
+/// taps of a phase lie together, [O/block, phases..., I/input_block, taps..., input_block, block].
 Layout conv_weights(const Computation& c, int64_t block, int64_t input_block);
 
 /// The borders of a blocked or channels_last layout of `shape`; none if `layout` is of another form.

@@ -76,7 +76,8 @@ double winograd_cost(const Computation& c, int outputs) {
 }  // namespace
 
 std::string predicted_algorithm(const Computation& c, const GroupDecision& decision, const Target& target) {
-  if (target.is_gpu() || decision.provider != "own" || decision.algorithm != default_algorithm(c) || winograd_sizes(c).empty())
+  if (target.is_gpu() || decision.provider != "own" || decision.algorithm != default_algorithm(c) ||
+      winograd_sizes(c).empty())
     return decision.algorithm;
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
   const int output = c.stages[static_cast<size_t>(c.anchor.stage)].outputs[0];

@@ -19,9 +19,9 @@
 // A kernel that is dilated by d sees rows of the same remainder by d as an image of its own. Tiles of the d images take
 // turns: row(p, r) = (p div d) m d + p mod d + r d, tile(h) = (h div (m d)) d + h mod d, inside(h) = h mod (m d) div d.
 //
-// A transposed convolution with stride s: output s p + e of remainder e reads data[p + b + r] by tap e + pad - s (b + r)
-// of its kernel, where there is one. So all remainders share a window of the data, v, and each has weights of its own:
-// they are x = e points + (point of the tile) in u and z, a = s (output of the tile) + e in s.
+// A transposed convolution with stride s: output s p + e of remainder e reads data[p + b + r] by tap e + pad - s (b +
+// r) of its kernel, where there is one. So all remainders share a window of the data, v, and each has weights of its
+// own: they are x = e points + (point of the tile) in u and z, a = s (output of the tile) + e in s.
 //
 // Leading spatial dimensions (depth) stay as they are in every stage; their taps join the reduction of z.
 #include <algorithm>
@@ -245,7 +245,8 @@ class Winograd {
     const std::vector<Extent>& data = c_.tensors[c_.anchor.data].shape;
     const std::vector<Extent>& w = c_.tensors[c_.anchor.weights].shape;
     const std::vector<Axis> lead = lead_axes("z.", lead_out_);
-    std::vector<Axis> axes{{"z.x", rows_.all_points()}, {"z.y", columns_.all_points()}, {"z.n", batch_}, {"z.o", outputs_}};
+    std::vector<Axis> axes{
+        {"z.x", rows_.all_points()}, {"z.y", columns_.all_points()}, {"z.n", batch_}, {"z.o", outputs_}};
     axes.insert(axes.end(), lead.begin(), lead.end());
     axes.insert(axes.end(), {{"z.p", rows_.tile_count}, {"z.q", columns_.tile_count}});
     std::vector<Extent> shape;

@@ -27,13 +27,6 @@ std::vector<ResultType> infer_softmax(const NodeInfo& node) {
   return one_result(node, x.type, x.shape);
 }
 
-/// The greatest number of a row: it may pass over NaN, which the differences to it keep.
-jit::StateValue greatest_number(const Expr& value) {
-  const auto greater = [](const Expr& a, const Expr& b) { return select(lt(a, b), b, a); };
-  const Expr best = jit::state(0, value->type);
-  return {value->type, lowest(value->type), greater(best, value), greater(best, jit::other(0, value->type))};
-}
-
 void set_anchor(Builder& b, int tensor) {
   jit::Anchor anchor;
   anchor.kind = jit::AnchorKind::normalize;
@@ -47,7 +40,7 @@ void build_softmax(const NodeInfo& node, Builder& b) {
   const Rows rows = softmax_rows(node);
   const DataType type = b.type(b.output());
   const auto x = [&](const Exprs& element) { return b.at(b.input(0), element); };
-  const int greatest = rows.reduce_to(b, "max", type, x, greatest_number);
+  const int greatest = rows.reduce_to(b, "max", type, x, max_state);
   const int power = b.intermediate("exp", type, rows.shape());
   rows.map(b, power, [&](const Exprs& element) {
     return unary(ExprKind::exp, x(element) - b.at(greatest, rows.row_of(element)));
@@ -64,7 +57,7 @@ void build_log_softmax(const NodeInfo& node, Builder& b) {
   const Rows rows = softmax_rows(node);
   const DataType type = b.type(b.output());
   const auto x = [&](const Exprs& element) { return b.at(b.input(0), element); };
-  const int greatest = rows.reduce_to(b, "max", type, x, greatest_number);
+  const int greatest = rows.reduce_to(b, "max", type, x, max_state);
   const auto shifted = [&](const Exprs& element) { return x(element) - b.at(greatest, rows.row_of(element)); };
   const int log_sum = rows.reduce_to(
       b, "log_sum", type, [&](const Exprs& element) { return unary(ExprKind::exp, shifted(element)); }, sum_state,

@@ -37,7 +37,8 @@ void keep_accurate(const graph::Graph& graph, const std::vector<graph::Group>& g
          << " is off by " << std::setprecision(2) << error << " (relative L2) with its weights, where "
          << kWinogradBound << " is allowed";
     base::log(base::LogLevel::info, text.str());
-    decisions[g] = jit::with_algorithm(decisions[g], groups[g].computation, jit::default_algorithm(groups[g].computation), target);
+    decisions[g] =
+        jit::with_algorithm(decisions[g], groups[g].computation, jit::default_algorithm(groups[g].computation), target);
   }
 }
 

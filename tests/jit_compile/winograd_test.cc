@@ -152,8 +152,13 @@ TEST(WinogradTemplate, TransformsWeightsAVectorAtATime) {
         ConvCase{.channels = 4, .outputs = 32, .spatial = {9, 9}, .kernel = {5, 5}, .pad = 2},
         ConvCase{.channels = 3, .outputs = 32, .spatial = {17, 17}, .kernel = {7, 7}, .stride = 2, .pad = 3},
         ConvCase{.channels = 4, .outputs = 32, .spatial = {30}, .kernel = {3}, .pad = 1},
-        ConvCase{
-            .channels = 8, .outputs = 64, .spatial = {6, 7}, .kernel = {4, 4}, .stride = 2, .pad = 1, .transposed = true}}) {
+        ConvCase{.channels = 8,
+        .outputs = 64,
+        .spatial = {6, 7},
+        .kernel = {4, 4},
+        .stride = 2,
+        .pad = 1,
+        .transposed = true}}) {
     for (const int outputs : winograd_sizes(direct_convolution(k))) {
       for (const bool constant : {true, false}) {
         Computation c = winograd(direct_convolution(k), outputs);

@@ -314,9 +314,9 @@ TEST(Gather, AnyAxisAndNegativeIndices) {
 
 TEST(Gather, KnownIndicesGiveWhatOthersGive) {
   const Tensor x = counting({2, 6, 3});
-  for (const Tensor& indices : {longs({0, 1, 2, 3, 4, 5}), longs({5, 3, 1}), longs({-1, -2}), longs({4, 4, 4}),
-                                longs({4, 5, 6, 7}), longs({1, 2, 4}), longs({-100, 0}), make<int64_t>({2, 2}, {0, 1, 2, 3}),
-                                make<int64_t>({2, 2}, {0, 1, 3, 4})}) {
+  for (const Tensor& indices :
+       {longs({0, 1, 2, 3, 4, 5}), longs({5, 3, 1}), longs({-1, -2}), longs({4, 4, 4}), longs({4, 5, 6, 7}),
+        longs({1, 2, 4}), longs({-100, 0}), make<int64_t>({2, 2}, {0, 1, 2, 3}), make<int64_t>({2, 2}, {0, 1, 3, 4})}) {
     Node node{.type = "Gather", .inputs = {x, indices}, .attributes = {{"axis", 1}}};
     const Tensor expected = run(node)[0];
     node.known = {1};
