@@ -6,6 +6,7 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -148,8 +149,7 @@ class Tuning {
     }
   }
 
-  // Code of every task as it would be used without tuning. Where the compiler refuses a schedule the session would run
-  // plain loops: so does the first incumbent.
+  // Code of every task as a session without tuning uses it: by a simpler decision where the compiler refuses one.
   void compile_initial() {
     std::vector<std::exception_ptr> errors(tasks_.size());
     request_.team.run(static_cast<int64_t>(tasks_.size()), 1, [&](int64_t first, int64_t last, int) {
@@ -170,19 +170,20 @@ class Tuning {
   void compile_task(size_t t) {
     const Task& task = tasks_[t];
     jit::GroupDecision decision = task.initial;
-    try {
-      states_[t].initial =
-          load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "initial"),
-               request_.device.get());
-      return;
-    } catch (const Error& error) {
-      const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
-      if (task.fixed) throw Error(error.code(), "group '" + task.name + "' (" + task.ops + "): " + error.what());
-      if (!refused || decision.provider != "own") throw;
+    for (const char* name = "initial";; name = "simpler") {
+      try {
+        states_[t].initial =
+            load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + name),
+                 request_.device.get());
+        return;
+      } catch (const Error& error) {
+        const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
+        if (task.fixed) throw Error(error.code(), "group '" + task.name + "' (" + task.ops + "): " + error.what());
+        std::optional<jit::GroupDecision> simpler = jit::simpler_decision(decision, *task.computation, request_.target);
+        if (!refused || decision.provider != "own" || !simpler) throw;
+        decision = std::move(*simpler);
+      }
     }
-    decision.schedule = {};
-    states_[t].initial = load(decision, jit::compile(*task.computation, decision, request_.target, prefix(t) + "plain"),
-                              request_.device.get());
   }
 
   static std::string prefix(size_t task) { return "altrt_t" + std::to_string(task) + "_"; }

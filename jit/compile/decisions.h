@@ -1,6 +1,7 @@
 // Decisions that are good without measuring; the public <altrt/decision.h> has the type.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <altrt/decision.h>
@@ -38,5 +39,9 @@ Schedule default_schedule(const Computation& c, const Layouts& layouts, const Ta
 /// The defaults by another algorithm, with the layouts that the group's neighbours see.
 GroupDecision with_algorithm(const GroupDecision& decision, const Computation& c, const std::string& algorithm,
                              const Target& target);
+/// What to compile in place of a decision that the compiler refuses: the default one with the layouts that the group's
+/// neighbours see; that one in plain loops; then nothing.
+std::optional<GroupDecision> simpler_decision(const GroupDecision& decision, const Computation& c,
+                                              const Target& target);
 
 }  // namespace altrt::jit

@@ -62,9 +62,17 @@ Layouts default_layouts(const Computation& c, const Target& target, const FixedL
   return layouts;
 }
 
+namespace {
+
+std::string algorithm_of(const Computation& c, const Target& target) {
+  return target.is_gpu() ? gpu_algorithm(c, target) : default_algorithm(c);
+}
+
+}  // namespace
+
 GroupDecision default_decision(const Computation& c, const Target& target, const FixedLayouts& fixed) {
   GroupDecision decision;
-  decision.algorithm = target.is_gpu() ? gpu_algorithm(c, target) : default_algorithm(c);
+  decision.algorithm = algorithm_of(c, target);
   const Computation changed = apply_algorithm(c, decision.algorithm);
   decision.layouts = default_layouts(changed, target, fixed);
   decision.schedule = default_schedule(changed, decision.layouts, target);
@@ -86,6 +94,22 @@ GroupDecision with_algorithm(const GroupDecision& decision, const Computation& c
   for (const auto& [tensor, layout] : fixed) other.layouts[tensor] = layout;
   other.schedule = default_schedule(changed, other.layouts, target);
   return other;
+}
+
+std::optional<GroupDecision> simpler_decision(const GroupDecision& decision, const Computation& c,
+                                              const Target& target) {
+  if (decision.provider == "own" && decision.algorithm == algorithm_of(c, target)) {
+    if (decision.schedule.stages.empty()) return std::nullopt;
+    GroupDecision plain = decision;
+    plain.schedule = {};
+    return plain;
+  }
+  FixedLayouts fixed;
+  for (const TensorDecl& tensor : c.tensors) {
+    const auto found = decision.layouts.find(tensor.name);
+    if (found != decision.layouts.end() && tensor.role != Role::constant) fixed.insert(*found);
+  }
+  return default_decision(c, target, fixed);
 }
 
 }  // namespace altrt::jit

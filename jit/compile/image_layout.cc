@@ -214,8 +214,7 @@ namespace {
 // Dimensions of the weights: [O, I, taps...]; [I, O, taps...] of transposed convolutions.
 int weight_outputs(const Computation& c) { return c.anchor.kind == AnchorKind::conv_transpose ? 1 : 0; }
 
-// By spatial dimension: every so many-th tap belongs to the same phase of the outputs. 1 where the taps can't be cut
-// so.
+// By spatial dimension: every so many-th tap is of the same phase of the outputs; 1 where taps can't be cut so.
 std::vector<int64_t> phase_steps(const Computation& c) {
   std::vector<int64_t> steps(c.anchor.kernel.size(), 1);
   if (c.algorithm != "phases") return steps;

@@ -17,8 +17,8 @@ struct WinogradDimension {
   int64_t before = 0;                            // the window begins so far before the output's place in the data
   /// Of outputs by a transposed convolution's stride; each has taps of its own in a common window of the data.
   int64_t remainders = 1;
-  int64_t last_tap =
-      0;  // of the kernel, the window's first one for remainder 0: remainder + last_tap - tap * remainders
+  /// The kernel's tap for which a window's tap stands: remainder + last_tap - tap * remainders, if there is such a one.
+  int64_t last_tap = 0;
 
   /// Images that the stride makes of one.
   int64_t phases() const { return std::min(stride, kernel); }

@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -20,16 +21,6 @@
 namespace altrt::session {
 namespace {
 
-// What the compiler does where another provider fails, with the layouts that the group's neighbours see.
-jit::GroupDecision own_decision(const jit::Computation& c, const jit::Layouts& layouts, const jit::Target& target) {
-  jit::FixedLayouts fixed;
-  for (const jit::TensorDecl& tensor : c.tensors) {
-    const auto found = layouts.find(tensor.name);
-    if (found != layouts.end() && tensor.role != jit::Role::constant) fixed.insert(*found);
-  }
-  return jit::default_decision(c, target, fixed);
-}
-
 // Compiles one group; its decision becomes what was compiled. `warning` is left for the caller: the log of a session
 // hears its own thread only.
 std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& group, jit::GroupDecision& decision,
@@ -37,22 +28,20 @@ std::shared_ptr<const jit::CompiledGroup> compile_group(const graph::Group& grou
                                                         std::string& warning) {
   const base::TraceScope trace("compile group");
   const std::string prefix = "altrt_g" + std::to_string(number);
-  try {
-    return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
-  } catch (const Error& error) {
-    const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
-    const bool own = decision.provider == "own";
-    if (hand_made) throw Error(error.code(), where_hand_made(group) + ": " + error.what());
-    if (!refused || (own && decision.schedule.stages.empty())) throw;
-    warning = "group '" + group.name + "' (" + group.ops + ") runs " +
-              (own ? "in plain loops: " : "as the compiler's defaults say: ") + error.what();
-    if (own) {
-      decision.schedule = {};
-    } else {
-      decision = own_decision(group.computation, decision.layouts, target);
+  for (;;) {
+    try {
+      return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
+    } catch (const Error& error) {
+      const bool refused = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported;
+      if (hand_made) throw Error(error.code(), where_hand_made(group) + ": " + error.what());
+      std::optional<jit::GroupDecision> simpler = jit::simpler_decision(decision, group.computation, target);
+      if (!refused || !simpler) throw;
+      warning = "group '" + group.name + "' (" + group.ops + ") runs " +
+                (simpler->schedule.stages.empty() ? "in plain loops: " : "as the compiler's defaults say: ") +
+                error.what();
+      decision = std::move(*simpler);
     }
   }
-  return std::make_shared<jit::CompiledGroup>(jit::compile(group.computation, decision, target, prefix));
 }
 
 void use_algorithm(const graph::Graph& graph, const std::vector<graph::Group>& groups, const jit::Target& target,

@@ -185,5 +185,24 @@ TEST(WinogradTemplate, TransformsWeightsAVectorAtATime) {
   }
 }
 
+TEST(SimplerDecision, IsTheDefaultAlgorithmThenPlainLoopsThenNothing) {
+  const Target target = host_target();
+  const ConvCase k{.channels = 8, .outputs = 64, .spatial = {8, 8}, .kernel = {3, 3}, .pad = 1};
+  const Computation c = direct_convolution(k);
+  const std::string y = c.tensors[static_cast<size_t>(c.stages.back().outputs[0])].name;
+  const GroupDecision decision =
+      with_algorithm(default_decision(c, target, {{y, blocked({1, 64, 8, 8}, 16)}}), c, "winograd4", target);
+  const std::optional<GroupDecision> direct = simpler_decision(decision, c, target);
+  ASSERT_TRUE(direct);
+  EXPECT_EQ(direct->algorithm, "direct");
+  EXPECT_FALSE(direct->schedule.stages.empty());
+  EXPECT_EQ(direct->layouts.at(y), decision.layouts.at(y));
+  const std::optional<GroupDecision> plain = simpler_decision(*direct, c, target);
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->layouts, direct->layouts);
+  EXPECT_TRUE(plain->schedule.stages.empty());
+  EXPECT_FALSE(simpler_decision(*plain, c, target));
+}
+
 }  // namespace
 }  // namespace altrt::jit

@@ -71,6 +71,7 @@ def draw(results, modes, png):
         axes.bar([x + i * width for x in range(len(names))], ratios, width, label=f"{mode} / {modes[0]}")
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xticks([x + 0.4 - width / 2 for x in range(len(names))], names, rotation=60, ha="right")
+    axes.set_yscale("log", base=2)
     axes.set_ylabel("time relative to " + modes[0])
     axes.legend()
     figure.tight_layout()

@@ -16,6 +16,15 @@ Model convolution(const Shape& image, float scale, int64_t dilation = 1) {
   return b.build();
 }
 
+/// As a decoder's: doubles the image.
+Model transposed(const Shape& image, float scale) {
+  GraphBuilder b("transposed");
+  b.input("x", DataType::f32, image);
+  const auto w = b.constant("w", random_tensor({image[1], image[1], 4, 4}, 3, scale));
+  b.output(b.op("ConvTranspose", {"x", w}, {{"pads", Ints(4, 1)}, {"strides", Ints(2, 2)}}, "y"));
+  return b.build();
+}
+
 struct Made {
   std::string algorithm, log;
   Tensors inputs, outputs;
@@ -32,7 +41,7 @@ Made make(const Model& model, Numerics numerics = Numerics::standard, const std:
   options.log = [&](LogLevel, const std::string& line) { made.log += line + "\n"; };
   const Session session(model, options);
   for (const KernelInfo& kernel : session.info().plan)
-    if (kernel.op == "Conv") made.algorithm = kernel.algorithm;
+    if (kernel.op == "Conv" || kernel.op == "ConvTranspose") made.algorithm = kernel.algorithm;
   made.inputs = make_inputs(session.inputs(), 2);
   made.outputs = session.run(views(made.inputs));
   return made;
@@ -47,6 +56,17 @@ TEST(Accuracy, UntunedConvolutionsTakeWinogradUnlessNumericsAreStrict) {
     EXPECT_EQ(strict.algorithm, "direct");
     expect_close(standard.outputs, strict.outputs);
   }
+}
+
+TEST(Accuracy, TransposedConvolutionsOfLargeImagesTakeWinogradToo) {
+  const Model model = transposed({1, 128, 32, 32}, 0.1f);
+  const Made standard = make(model), strict = make(model, Numerics::strict);
+  EXPECT_EQ(standard.algorithm, "winograd4");
+  EXPECT_EQ(strict.algorithm, "phases");
+  expect_close(standard.outputs, strict.outputs);
+  const Made held = make(transposed({1, 128, 32, 32}, 3e36f));
+  EXPECT_EQ(held.algorithm, "phases");
+  EXPECT_NE(held.log.find("'y' (ConvTranspose) computes directly: winograd4"), std::string::npos) << held.log;
 }
 
 TEST(Accuracy, WeightsThatTheTransformsCannotHoldAreMultipliedDirectly) {
