@@ -63,10 +63,9 @@ struct LoadedGroups {
 std::string code_key(const jit::Computation& c, const jit::GroupDecision& decision);
 
 /// Compiles the distinct groups, as many at a time as the team has threads; not those that `ready` holds (one entry per
-/// group, or none at all). Where a schedule can't be applied
-/// (Error(invalid_argument | unsupported)) the group is compiled by the default algorithm with its layouts instead, or,
-/// if it was, in plain loops, and a warning says why; not so where `hand_made` (one entry per group, or none at all)
-/// says that the user chose it: then the error names the group. Any other error passes through.
+/// group, or none at all). Where the compiler refuses a decision (Error(invalid_argument | unsupported)) a simpler one
+/// takes its place (jit::simpler_decision) and a warning says why; not so where `hand_made` (one entry per group, or
+/// none at all) says that the user chose it: then the error names the group. Any other error passes through.
 CompiledGroups compile_groups(const std::vector<graph::Group>& groups, const graph::Decisions& decisions,
                               const jit::Target& target, base::Team& team,
                               const std::vector<plan::GroupCode>& ready = {}, const std::vector<bool>& hand_made = {});
