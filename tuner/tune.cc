@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <exception>
 #include <map>
 #include <memory>
@@ -273,6 +272,7 @@ class Tuning {
     add_plain_weights(task, start, spaces);
     state.search = std::make_unique<TaskSearch>(std::move(spaces), initial, proposers(), seed_of(task));
     state.report.space = state.search->size();
+    state.report.of_divisors = state.search->size_of_divisors();
     measurer(number);
     for (const std::string& provider : request_.providers) {
       for (const jit::GroupDecision& decision :
@@ -465,36 +465,6 @@ class Tuning {
 TuneResult tune(const TuneRequest& request) {
   const base::TraceScope trace("tune");
   return Tuning(request).run();
-}
-
-std::string to_string(const TuneResult& result) {
-  std::string text;
-  char line[256];
-  for (const TaskReport& task : result.tasks) {
-    std::snprintf(line, sizeof line, "%4d x %8.4f ms -> %8.4f ms  %5lld trials of %.0f  ", task.groups, task.initial_ms,
-                  task.best_ms, static_cast<long long>(task.trials), task.space);
-    text += line + task.name + " " + task.ops + "\n";
-  }
-  std::map<std::string, Tally> layouts;
-  for (const TaskReport& task : result.tasks) {
-    for (const auto& [what, tally] : task.layouts) {
-      layouts[what].proposed += tally.proposed;
-      layouts[what].measured += tally.measured;
-      layouts[what].won += tally.won;
-    }
-  }
-  for (const auto& [what, tally] : layouts) {
-    text += what + (what == "layouts" ? " other than the untuned ones: " : ": ") + std::to_string(tally.proposed) +
-            " candidates proposed, " + std::to_string(tally.measured) + " measured, " + std::to_string(tally.won) +
-            " became the best\n";
-  }
-  for (const auto& [reason, count] : result.rejected) text += std::to_string(count) + " rejected: " + reason + "\n";
-  std::snprintf(line, sizeof line,
-                "%lld trials in %.1f s, %.1f %% of it for proposing and learning; whole plan %.3f ms -> %.3f ms\n",
-                static_cast<long long>(result.trials), result.seconds,
-                result.seconds > 0 ? 100 * result.search_seconds / result.seconds : 0, result.initial_ms,
-                result.tuned_ms);
-  return text + line;
 }
 
 }  // namespace altrt::tuner

@@ -70,7 +70,7 @@ struct TuneRequest {
 struct TaskReport {
   std::string name, ops;
   int groups = 1;
-  double space = 0;  // number of points
+  double space = 0, of_divisors = 0;  // points; those whose tiles divide what they cut
   int64_t trials = 0;
   double initial_ms = 0, best_ms = 0;  // 0: not reached within the budget
   std::string decision;

@@ -56,6 +56,7 @@ TEST(Spaces, StartIsTheDefaultExactly) {
         std::cout << one.name << ", " << task.name << ", " << layouts->algorithm() << ": " << to_string(*layouts)
                   << " x " << to_string(*loops) << "\n";
         EXPECT_GE(loops->size(), 2) << one.name;
+        EXPECT_LE(loops->size_of_divisors(), loops->size()) << one.name;
         for (const Point& point : loops->seeds()) EXPECT_TRUE(loops->plausible(point)) << to_string(*loops, point);
       }
     }
@@ -101,6 +102,19 @@ TEST(Spaces, RandomPointsPassTheGateOrAreRefused) {
   }
   std::cout << passed << " passed, " << refused << " refused\n";
   EXPECT_GT(passed, refused);
+}
+
+TEST(Spaces, AreCountedWithDivisorsAlone) {
+  class Tiles final : public Knobs {
+   public:
+    Tiles() {
+      add_tile("height", {1, 2, 3, 4, 5, 6}, 4, 12);  // all but 5
+      add_tile("chunk", {0, 4, 8}, 0, 12);            // uncut, 4
+      add_knob("unroll", {1, 2, 4}, 1);
+    }
+  };
+  EXPECT_EQ(Tiles().size(), 6 * 3 * 3);
+  EXPECT_EQ(Tiles().size_of_divisors(), 5 * 2 * 3);
 }
 
 TEST(Spaces, StrassenIsTriedWhereItMayPay) {

@@ -71,12 +71,12 @@ TaskSearch::Trial* TaskSearch::add_trial(size_t space, const Point& layout) {
   return trials_.back().get();
 }
 
-double TaskSearch::size() const {
-  double size = 0;
+double TaskSearch::count_points(double (Knobs::*of)() const) const {
+  double points = 0;
   for (const auto& trial : trials_) {
-    if (trial->is_start) size += spaces_[trial->space]->layouts->size() * trial->loops.space().size();
+    if (trial->is_start) points += (*spaces_[trial->space]->layouts.*of)() * (trial->loops.space().*of)();
   }
-  return size;
+  return points;
 }
 
 void TaskSearch::suggest(const jit::GroupDecision& decision) { suggestions_.push_back(decision); }

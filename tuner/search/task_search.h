@@ -56,8 +56,9 @@ class TaskSearch {
   void end_joint_stage() { joint_ = false; }
   bool in_joint_stage() const { return joint_; }
 
-  /// Number of points, layouts times loops of the first layout.
-  double size() const;
+  /// Number of points, layouts times loops of the first layout, and of those whose tiles all divide what they cut.
+  double size() const { return count_points(&Knobs::size); }
+  double size_of_divisors() const { return count_points(&Knobs::size_of_divisors); }
   /// Layouts other than the initial ones ("layouts"), and each primitive that they use: "unfold", "pad", "store_at".
   const std::map<std::string, Tally>& tallies() const { return tallies_; }
 
@@ -72,6 +73,7 @@ class TaskSearch {
   Trial* add_trial(size_t space, const Point& layout);
   Point next_layout(size_t space);
   /// A layout that was never tried; null if none is left.
+  double count_points(double (Knobs::*of)() const) const;
   std::optional<size_t> next_space() const;
   Trial* new_layout();
   void propose_from(Trial& trial, size_t count, Ranking ranking, std::vector<jit::GroupDecision>& proposal);

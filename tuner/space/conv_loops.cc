@@ -15,10 +15,12 @@ class ConvLoops final : public LoopSpace {
         extents_(jit::image_extents(changed(), initial.layouts)),
         packs_(packs_weights(options)) {
     const jit::ConvParameters start = jit::default_conv(changed(), initial.layouts, target);
-    if (extents_.height > 1) add_knob("height", counts_up_to(std::min<int64_t>(extents_.height, 8)), start.height);
-    add_knob("width", counts_up_to(std::min<int64_t>(extents_.width, 28)), start.width);
-    if (extents_.blocks > 1) add_knob("blocks", counts_up_to(std::min<int64_t>(extents_.blocks, 4)), start.blocks);
-    if (extents_.channels > target.lanes) add_knob("columns", column_values(), start.columns);
+    if (extents_.height > 1)
+      add_tile("height", counts_up_to(std::min<int64_t>(extents_.height, 8)), start.height, extents_.height);
+    add_tile("width", counts_up_to(std::min<int64_t>(extents_.width, 28)), start.width, extents_.width);
+    if (extents_.blocks > 1)
+      add_tile("blocks", counts_up_to(std::min<int64_t>(extents_.blocks, 4)), start.blocks, extents_.blocks);
+    if (extents_.channels > target.lanes) add_tile("columns", column_values(), start.columns, extents_.channels);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("taps_inside", {0, 1}, start.taps_inside);
     add_knob("unroll_taps", {0, 1}, start.unroll_taps);
@@ -26,7 +28,7 @@ class ConvLoops final : public LoopSpace {
     if (extents_.tiles > 1) add_knob("tiles_first", {0, 1}, start.tiles_first);
     add_knob("cache_channels", {0, 2, 4, 8, 16}, start.cache_channels);
     if (extents_.height > 1) add_knob("cache_rows", {0, 2, 4, 8}, start.cache_rows);
-    if (extents_.inputs > 64) add_knob("chunk", {0, 32, 64, 128, 256}, start.chunk);
+    if (extents_.inputs > 64) add_tile("chunk", {0, 32, 64, 128, 256}, start.chunk, extents_.inputs);
   }
 
   bool plausible(const Point& point) const override {

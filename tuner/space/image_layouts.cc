@@ -94,7 +94,8 @@ class ImageLayouts final : public LayoutSpace {
   void add_block(const std::string& name, int tensor, bool may_be_plain) {
     std::vector<int64_t> values = blocks(tensor);
     if (may_be_plain) values.push_back(kPlain);
-    add_knob(name, values, may_be_plain && is_plain(now(tensor)) ? kPlain : block_of(tensor));
+    const int64_t now_in = may_be_plain && is_plain(now(tensor)) ? kPlain : block_of(tensor);
+    add_tile(name, values, now_in, shape(tensor)[1].bound);
   }
 
   bool reads_plain(const Point& point) const {
@@ -124,7 +125,7 @@ class ImageLayouts final : public LayoutSpace {
     for (const int64_t tile : {2, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 56}) {
       if (tile < extent) tiles.push_back(tile);
     }
-    add_knob(name, tiles, extent);
+    add_tile(name, tiles, extent, extent);
   }
 
   /// By spatial dimension; 0 = uncut.

@@ -17,6 +17,15 @@ double Knobs::size() const {
   return size;
 }
 
+double Knobs::size_of_divisors() const {
+  double size = 1;
+  for (const Knob& knob : knobs_) {
+    const auto divides = [&](int64_t value) { return knob.extent == 0 || value == 0 || knob.extent % value == 0; };
+    size *= static_cast<double>(std::count_if(knob.values.begin(), knob.values.end(), divides));
+  }
+  return size;
+}
+
 Values Knobs::values(const Point& point) const {
   Values values;
   for (size_t k = 0; k < knobs_.size(); ++k) {
@@ -39,9 +48,14 @@ void Knobs::add_knob(const std::string& name, std::vector<int64_t> values, int64
   values.push_back(value);
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
-  Knob knob{name, std::move(values)};
+  Knob knob{name, std::move(values), 0};
   start_.push_back(knob.index_of(value));
   knobs_.push_back(std::move(knob));
+}
+
+void Knobs::add_tile(const std::string& name, std::vector<int64_t> values, int64_t value, int64_t extent) {
+  add_knob(name, std::move(values), value);
+  knobs_.back().extent = extent;
 }
 
 int64_t Knobs::value(const Point& point, const std::string& name) const {

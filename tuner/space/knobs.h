@@ -12,6 +12,7 @@ namespace altrt::tuner {
 struct Knob {
   std::string name;
   std::vector<int64_t> values;
+  int64_t extent = 0;  // of what a tile's size cuts; 0 = the knob is none
 
   /// Number of `value`, or of the nearest value that there is.
   int index_of(int64_t value) const;
@@ -28,8 +29,9 @@ class Knobs {
   virtual ~Knobs() = default;
 
   const std::vector<Knob>& knobs() const { return knobs_; }
-  /// Number of points.
+  /// Number of points, and of those whose tiles all divide what they cut.
   double size() const;
+  double size_of_divisors() const;
   /// The point that the knobs were made round.
   const Point& start() const { return start_; }
   /// Whether the point is worth trying, as far as that is known without trying.
@@ -44,6 +46,8 @@ class Knobs {
  protected:
   /// Adds a knob that starts at `value`, which joins the values if it is missing.
   void add_knob(const std::string& name, std::vector<int64_t> values, int64_t value);
+  /// The same for sizes of tiles of what is `extent` long.
+  void add_tile(const std::string& name, std::vector<int64_t> values, int64_t value, int64_t extent);
   /// The value of a knob at a point.
   int64_t value(const Point& point, const std::string& name) const;
   /// The same, or `otherwise` if there is no such knob.

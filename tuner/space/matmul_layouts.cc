@@ -24,15 +24,15 @@ class MatmulLayouts final : public LayoutSpace {
     if (!extents_.has_rows || extents_.m <= 1) return;
     if (writes && is_matrix(output_)) {
       const int64_t lanes = target.lanes;
-      add_knob("row_tile", below({4, 6, 8, 12, 14, 16, 28, 32, 64}, extents_.m), extents_.m);
-      add_knob("column_tile", below({lanes, 2 * lanes, 4 * lanes, 128}, extents_.n), extents_.n);
+      add_tile("row_tile", below({4, 6, 8, 12, 14, 16, 28, 32, 64}, extents_.m), extents_.m, extents_.m);
+      add_tile("column_tile", below({lanes, 2 * lanes, 4 * lanes, 128}, extents_.n), extents_.n, extents_.n);
     }
     if (!reads) return;
     const jit::Layout& now = jit::layout_of(changed(), data_, initial.layouts);
     padding_ = now.is_plain() ? 0 : now.steps[0].hi;
     if (!(now == jit::padded_rows(tensor(data_).shape, padding_))) return;
     add_knob("row_padding", {0, 16}, padding_);
-    add_knob("depth_tile", below({16, 32, 64, 128}, extents_.k), extents_.k);
+    add_tile("depth_tile", below({16, 32, 64, 128}, extents_.k), extents_.k, extents_.k);
   }
 
   bool plausible(const Point& point) const override {

@@ -16,16 +16,16 @@ class MatmulLoops final : public LoopSpace {
         tile_(jit::matmul_tile(changed(), initial.layouts)) {
     packs_ = packs_weights(options) && tile_.column_tiles == 1;
     const jit::MatmulParameters start = jit::default_matmul(changed(), initial.layouts, target);
-    if (tile_.rows > 1) add_knob("rows", counts_up_to(std::min(tile_.rows, kMostTileRows)), start.rows);
-    add_knob("columns", tile_columns(tile_.columns, target), start.columns);
+    if (tile_.rows > 1) add_tile("rows", counts_up_to(std::min(tile_.rows, kMostTileRows)), start.rows, tile_.rows);
+    add_tile("columns", tile_columns(tile_.columns, target), start.columns, tile_.columns);
     if (tile_.column_tiles > 1) {
-      add_knob("blocks", counts_up_to(std::min<int64_t>(tile_.column_tiles, 4)), start.blocks);
+      add_tile("blocks", counts_up_to(std::min<int64_t>(tile_.column_tiles, 4)), start.blocks, tile_.column_tiles);
     }
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("rows_first", {0, 1}, start.rows_first);
     if (extents_.m > 1) add_knob("cache_rows", {0, 2, 4, 8, 16}, start.cache_rows);
     add_knob("cache_columns", {0, 2, 4, 8, 16}, start.cache_columns);
-    if (extents_.k > 128) add_knob("chunk", {0, 64, 128, 256, 512}, start.chunk);
+    if (extents_.k > 128) add_tile("chunk", {0, 64, 128, 256, 512}, start.chunk, extents_.k);
   }
 
   bool plausible(const Point& point) const override {

@@ -18,11 +18,12 @@ class PixelLoops final : public LoopSpace {
         packs_(packs_weights(options)) {
     const jit::PixelParameters start = jit::default_pixels(changed(), initial.layouts, target);
     if (extents_.channels > 1) {
-      add_knob("channels", counts_up_to(std::min(extents_.channels, kMostChannels)), start.channels);
+      add_tile("channels", counts_up_to(std::min(extents_.channels, kMostChannels)), start.channels, extents_.channels);
       add_knob("rows_first", {0, 1}, start.rows_first);
       add_knob("pack", {0, 1}, start.pack);
     }
-    if (extents_.height > 1) add_knob("height", counts_up_to(std::min(extents_.height, kMostHeight)), start.height);
+    if (extents_.height > 1)
+      add_tile("height", counts_up_to(std::min(extents_.height, kMostHeight)), start.height, extents_.height);
     add_knob("vectors", counts_up_to(std::min(row_vectors(), kMostVectors)), start.vectors);
     if (extents_.inputs > 1) add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     if (extents_.taps > 1) add_knob("unroll_taps", {0, 1}, start.unroll_taps);

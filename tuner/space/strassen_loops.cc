@@ -12,8 +12,8 @@ class StrassenLoops final : public LoopSpace {
   StrassenLoops(const jit::Computation& c, const jit::GroupDecision& initial, const jit::Target& target)
       : LoopSpace(c, initial, target), extents_(jit::strassen_halves(changed())) {
     const jit::StrassenParameters start = jit::default_strassen(changed(), target);
-    add_knob("rows", counts_up_to(std::min(extents_.m, kMostTileRows)), start.rows);
-    add_knob("columns", tile_columns(extents_.n, target), start.columns);
+    add_tile("rows", counts_up_to(std::min(extents_.m, kMostTileRows)), start.rows, extents_.m);
+    add_tile("columns", tile_columns(extents_.n, target), start.columns, extents_.n);
     add_knob("unroll", {1, 2, 4, 8, 16}, start.unroll);
     add_knob("row_tiles", {1, 2, 3, 4, 5, 6, 8, 16}, start.row_tiles);
     add_knob("column_tiles", {1, 2, 4, 8}, start.column_tiles);

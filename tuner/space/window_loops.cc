@@ -18,9 +18,10 @@ class WindowLoops final : public LoopSpace {
         packs_(packs_weights(options)) {
     for (const jit::Axis& axis : stage_.reduce) taps_ *= axis.extent.bound;
     const jit::WindowParameters start = jit::default_window(changed(), initial.layouts, target);
-    if (extents_.height > 1) add_knob("height", counts_up_to(std::min<int64_t>(extents_.height, 4)), start.height);
-    add_knob("width", counts_up_to(std::min<int64_t>(extents_.width, 28)), start.width);
-    if (extents_.channels > target.lanes) add_knob("columns", column_values(), start.columns);
+    if (extents_.height > 1)
+      add_tile("height", counts_up_to(std::min<int64_t>(extents_.height, 4)), start.height, extents_.height);
+    add_tile("width", counts_up_to(std::min<int64_t>(extents_.width, 28)), start.width, extents_.width);
+    if (extents_.channels > target.lanes) add_tile("columns", column_values(), start.columns, extents_.channels);
     add_knob("unroll_taps", {0, 1}, start.unroll_taps);
     add_knob("rows_first", {0, 1}, start.rows_first);
   }
