@@ -6,6 +6,7 @@
 #include <altrt/error.h>
 
 #include "jit/compile/stage_loops.h"
+#include "jit/expr/algorithms.h"
 
 namespace altrt::jit {
 
@@ -211,15 +212,12 @@ std::map<std::string, Layout> anchor_layouts(const Computation& c, const Layout&
 
 namespace {
 
-// Dimensions of the weights: [O, I, taps...]; [I, O, taps...] of transposed convolutions.
-int weight_outputs(const Computation& c) { return c.anchor.kind == AnchorKind::conv_transpose ? 1 : 0; }
-
 // By spatial dimension: every so many-th tap is of the same phase of the outputs; 1 where taps can't be cut so.
 std::vector<int64_t> phase_steps(const Computation& c) {
   std::vector<int64_t> steps(c.anchor.kernel.size(), 1);
   if (c.algorithm != "phases") return steps;
   for (size_t d = 0; d < steps.size(); ++d) {
-    const int64_t step = c.anchor.strides[d] / std::gcd(c.anchor.strides[d], c.anchor.dilations[d]);
+    const int64_t step = tap_step(c.anchor, d);
     if (c.anchor.kernel[d] % step == 0) steps[d] = step;
   }
   return steps;
@@ -228,7 +226,7 @@ std::vector<int64_t> phase_steps(const Computation& c) {
 }  // namespace
 
 Layout plain_weights(const Computation& c) {
-  const int64_t outputs = weight_outputs(c);
+  const int64_t outputs = weight_outputs(c.anchor);
   std::vector<int64_t> order;
   const auto rank = static_cast<int64_t>(c.tensors[static_cast<size_t>(c.anchor.weights)].shape.size());
   for (int64_t i = 2; i < rank; ++i) order.push_back(i);
@@ -238,7 +236,7 @@ Layout plain_weights(const Computation& c) {
 
 Layout conv_weights(const Computation& c, int64_t block, int64_t input_block) {
   const std::vector<Extent>& shape = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
-  const int o = weight_outputs(c), i = 1 - o;
+  const int o = weight_outputs(c.anchor), i = 1 - o;
   const Extent& inputs = shape[static_cast<size_t>(i)];
   const bool split_inputs = input_block > 1 && inputs.bound > input_block;
   Layout layout;

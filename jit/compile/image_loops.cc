@@ -81,7 +81,7 @@ bool has_channel_vectors(const Computation& c, const Stage& stage, const Layouts
 }
 
 bool is_channel_axis(const Computation& c, const Stage& stage, const std::string& axis) {
-  const size_t channels = c.anchor.kind == AnchorKind::conv_transpose ? 0 : 1;
+  const auto channels = static_cast<size_t>(1 - weight_outputs(c.anchor));
   for (const Expr& e : stage_accesses(stage)) {
     if (e->id == c.anchor.weights && e->args.size() > 1) return uses_variable(e->args[channels], axis);
   }

@@ -34,8 +34,9 @@ struct Channels {
 };
 Channels channels_of(const Computation& c) {
   const std::vector<Extent>& weights = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
-  const auto first = static_cast<double>(weights[0].bound), second = static_cast<double>(weights[1].bound);
-  return c.anchor.kind == AnchorKind::conv_transpose ? Channels{first, second} : Channels{second, first};
+  const int out = weight_outputs(c.anchor);
+  return {static_cast<double>(weights[static_cast<size_t>(1 - out)].bound),
+          static_cast<double>(weights[static_cast<size_t>(out)].bound)};
 }
 
 // Every tap of a transposed convolution meets every element of the data.

@@ -228,7 +228,7 @@ void layout_winograd(const Computation& c, const WinogradParameters& w, Layouts&
   // As they are transformed, vectors of o: [blocks of o, taps before the last two dimensions.., i, those of the last,
   // o].
   Layout weights;
-  const int outputs = c.anchor.kind == AnchorKind::conv_transpose ? 1 : 0;
+  const int outputs = weight_outputs(c.anchor);
   if (rest) weights.pad(outputs, 0, rest, std::nullopt);
   order = {outputs};
   for (int64_t i = 0; i < lead; ++i) order.push_back(3 + i);

@@ -20,6 +20,8 @@ int winograd_outputs(const std::string& algorithm) {
   return algorithm == "winograd4" ? 4 : 0;
 }
 
+int weight_outputs(const Anchor& anchor) { return anchor.kind == AnchorKind::conv_transpose ? 1 : 0; }
+
 bool is_zero(const Expr& e) { return e.is(ExprKind::constant) && e->float_value == 0; }
 
 bool is_direct(const std::string& algorithm) {

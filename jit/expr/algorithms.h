@@ -13,6 +13,11 @@ namespace altrt::jit {
 std::string default_algorithm(const Computation& c);
 /// Whether the algorithm adds up the very products that the operator defines ("direct", "phases", "gemm").
 bool is_direct(const std::string& algorithm);
+/// Which dimension of a convolution's weights counts its outputs: 0, [O, I, taps...]; 1 of a transposed one, [I, O,
+/// taps...].
+int weight_outputs(const Anchor& anchor);
+/// In spatial dimension d: taps of a transposed convolution that serve outputs of one remainder are so many apart.
+int64_t tap_step(const Anchor& anchor, size_t d);
 // One pair of functions per family, each family in a file of its own.
 /// The most outputs a tile, in each dimension, that winograd() knows for this convolution; none where it does not fit.
 std::vector<int> winograd_sizes(const Computation& c);

@@ -44,7 +44,7 @@ class Phases {
     Residue r;
     r.remainder = remainder;
     r.points = (stage_.axes[d + 2].extent.bound - remainder + stride - 1) / stride;
-    r.tap_step = stride / std::gcd(stride, dilation);
+    r.tap_step = tap_step(anchor_, d);
     while (r.first_tap < r.tap_step && (remainder + anchor_.pads[d] - r.first_tap * dilation) % stride != 0) {
       ++r.first_tap;
     }
@@ -112,6 +112,10 @@ class Phases {
 };
 
 }  // namespace
+
+int64_t tap_step(const Anchor& anchor, size_t d) {
+  return anchor.strides[d] / std::gcd(anchor.strides[d], anchor.dilations[d]);
+}
 
 bool phases_fit(const Computation& c) {
   if (c.anchor.kind != AnchorKind::conv_transpose || c.anchor.stage < 0 || c.algorithm != "direct") return false;

@@ -60,12 +60,7 @@ struct Dimension : WinogradDimension {
   Expr own_point(const Expr& a, const Expr& x) const {
     return remainders == 1 ? x : floor_mod(a, remainders) * points() + x;
   }
-  // The kernel's tap that the window's tap stands for at point x.
-  Expr kernel_tap(const Expr& x, const Expr& tap, const Expr& phase, bool transposed) const {
-    if (!transposed) return tap * stride + phase;
-    const Expr remainder = remainders == 1 ? Expr(0) : floor_div(x, points());
-    return remainder + last_tap - tap * remainders;
-  }
+  Expr remainder(const Expr& x) const { return remainders == 1 ? Expr(0) : floor_div(x, points()); }
 };
 
 Dimension dimension_of(const Computation& c, size_t from_end, int outputs_per_tile) {
@@ -85,7 +80,6 @@ class Winograd {
       : c_(c),
         conv_(c.stages[c.anchor.stage]),
         outputs_per_tile_(m),
-        transposed_(c.anchor.kind == AnchorKind::conv_transpose),
         rows_(dimension_of(c, 2, m)),
         columns_(dimension_of(c, 1, m)) {
     const std::vector<Extent>& data = c.tensors[c.anchor.data].shape;
@@ -177,18 +171,18 @@ class Winograd {
     std::vector<Axis> axes{{"u.x", x}, {"u.y", y}, {"u.o", outputs_}, {"u.i", inputs}};
     const Input from = input(variable("u.i"), w[1].bound);
     Exprs index{variable("u.o"), from.channel};
-    if (transposed_) std::swap(index[0], index[1]);
+    if (columns_.transposed) std::swap(index[0], index[1]);
     for (int i = 0; i < lead_; ++i) {
       shape.push_back(w[2 + i]);
       axes.push_back({"u.k" + std::to_string(i), w[2 + i]});
       index.push_back(variable("u.k" + std::to_string(i)));
     }
-    const Expr r = rows_.kernel_tap(variable("u.x"), variable("u.r"), from.row_phase, transposed_),
-               s = columns_.kernel_tap(variable("u.y"), variable("u.s"), from.column_phase, transposed_);
+    const Expr r = rows_.kernel_tap(variable("u.r"), from.row_phase, rows_.remainder(variable("u.x"))),
+               s = columns_.kernel_tap(variable("u.s"), from.column_phase, columns_.remainder(variable("u.y")));
     if (rows_.exists) index.push_back(r);
     index.push_back(s);
     Expr weight = access(c_.anchor.weights, DataType::f32, index);
-    if (phases() > 1 || transposed_) {
+    if (phases() > 1 || columns_.transposed) {
       Expr is_tap = in_range(s, 0, columns_.kernel_taps);
       if (rows_.exists) is_tap = logical_and(in_range(r, 0, rows_.kernel_taps), is_tap);
       weight = select(is_tap, weight, constant_float(DataType::f32, 0));
@@ -312,7 +306,6 @@ class Winograd {
   const Computation& c_;
   const Stage& conv_;
   const int outputs_per_tile_;
-  const bool transposed_;
   const Dimension rows_, columns_;
   int lead_ = 0;
   Extent batch_;
@@ -330,6 +323,7 @@ WinogradDimension winograd_dimension(const Anchor& a, size_t from_end, int outpu
   const size_t at = a.kernel.size() - from_end;
   d.kernel = a.kernel[at];
   if (a.kind == AnchorKind::conv_transpose) {
+    d.transposed = true;
     d.remainders = a.strides[at];
     // Of the first output's last tap, and of the last remainder's first one.
     const int64_t first = -floored_div(d.kernel - 1 - a.pads[at], d.remainders);

@@ -17,8 +17,8 @@ struct WinogradDimension {
   int64_t before = 0;                            // the window begins so far before the output's place in the data
   /// Of outputs by a transposed convolution's stride; each has taps of its own in a common window of the data.
   int64_t remainders = 1;
-  /// The kernel's tap for which a window's tap stands: remainder + last_tap - tap * remainders, if there is such a one.
-  int64_t last_tap = 0;
+  bool transposed = false;
+  int64_t last_tap = 0;  // of the kernel, for the window's first one and remainder 0
 
   /// Images that the stride makes of one.
   int64_t phases() const { return std::min(stride, kernel); }
@@ -28,6 +28,12 @@ struct WinogradDimension {
   int64_t points() const { return outputs + taps() - 1; }
   /// Outputs from one tile of an image to the next one.
   int64_t across() const { return outputs * dilation * remainders; }
+  /// The kernel's tap for which a window's tap (of a phase, for a remainder) stands, if there is such a one: numbers or
+  /// expressions.
+  template <typename T>
+  T kernel_tap(const T& tap, const T& phase, const T& remainder) const {
+    return transposed ? remainder + last_tap - tap * remainders : tap * stride + phase;
+  }
   /// Over so many outputs.
   int64_t tiles(int64_t extent) const { return (extent + across() - 1) / across() * dilation; }
 };

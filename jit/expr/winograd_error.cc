@@ -59,10 +59,10 @@ class Weights {
   Weights(const Computation& c, const Transforms& m, const float* values) : m_(m), values_(values) {
     const std::vector<Extent>& shape = c.tensors[static_cast<size_t>(c.anchor.weights)].shape;
     const size_t cut = std::min<size_t>(2, c.anchor.kernel.size());
-    transposed_ = c.anchor.kind == AnchorKind::conv_transpose;
+    transposed_ = m.width.transposed;
     taps_ = shape.back().bound;
     if (cut == 2) rows_ = shape[shape.size() - 2].bound;
-    outputs_ = shape[transposed_ ? 1 : 0].bound;
+    outputs_ = shape[static_cast<size_t>(weight_outputs(c.anchor))].bound;
     if (transposed_) kernels_ = shape[0].bound;
     for (size_t d = 1; !transposed_ && d + cut < shape.size(); ++d) kernels_ *= shape[d].bound;
   }
@@ -80,8 +80,8 @@ class Weights {
     Tile taps;
     for (int64_t r = 0; r < m_.height.taps(); ++r) {
       for (int64_t s = 0; s < m_.width.taps(); ++s) {
-        const int64_t y = tap(m_.height, r, phase / m_.width.phases(), remainder / m_.width.remainders),
-                      x = tap(m_.width, s, phase % m_.width.phases(), remainder % m_.width.remainders);
+        const int64_t y = m_.height.kernel_tap(r, phase / m_.width.phases(), remainder / m_.width.remainders),
+                      x = m_.width.kernel_tap(s, phase % m_.width.phases(), remainder % m_.width.remainders);
         if (y >= 0 && y < rows_ && x >= 0 && x < taps_) taps.at[r][s] = own[y * taps_ + x];
       }
     }
@@ -89,11 +89,6 @@ class Weights {
   }
 
  private:
-  int64_t tap(const WinogradDimension& d, int64_t number, int64_t phase, int64_t remainder) const {
-    if (!transposed_ || !d.exists) return number * d.stride + phase;
-    return remainder + d.last_tap - number * d.remainders;
-  }
-
   const Transforms& m_;
   const float* values_;
   bool transposed_ = false;

@@ -124,6 +124,16 @@ std::vector<TaskSearch::Trial*> TaskSearch::by_time() const {
   return order;
 }
 
+std::vector<TaskSearch::Standing> TaskSearch::standings() const {
+  std::vector<Standing> standings(spaces_.size());
+  for (const auto& trial : trials_) {
+    Standing& standing = standings[trial->space];
+    standing.best_ms = std::min(standing.best_ms, trial->loops.best_ms());
+    standing.measured += trial->loops.measured();
+  }
+  return standings;
+}
+
 void TaskSearch::count(const Trial& trial, int64_t Tally::*what) {
   if (trial.is_start) return;
   ++(tallies_["layouts"].*what);
@@ -174,14 +184,9 @@ Point TaskSearch::next_layout(size_t number) {
 std::optional<size_t> TaskSearch::next_space() const {
   std::optional<size_t> next;
   double least = std::numeric_limits<double>::infinity();
+  const std::vector<Standing> standings = this->standings();
   for (size_t s = 0; s < spaces_.size(); ++s) {
-    double best = std::numeric_limits<double>::infinity();
-    int measured = 0;
-    for (const auto& trial : trials_) {
-      if (trial->space != s) continue;
-      best = std::min(best, trial->loops.best_ms());
-      measured += trial->loops.measured();
-    }
+    const auto [best, measured] = standings[s];
     const double behind = std::isfinite(best) ? best / best_ms() : (std::isfinite(best_ms()) ? kHopeless : 1);
     const double turn = (spaces_[s]->turns + 1) * behind * behind;
     if (!spaces_[s]->proposer || (measured >= 4 && behind >= kHopeless) || turn >= least) continue;
@@ -243,11 +248,10 @@ void TaskSearch::explore(size_t count, Ranking ranking, std::vector<jit::GroupDe
 std::vector<TaskSearch::Trial*> TaskSearch::by_promise() const {
   std::vector<Trial*> order = by_time();
   if (order.empty()) return order;
-  std::vector<int> measured(spaces_.size());
-  for (const auto& trial : trials_) measured[trial->space] += trial->loops.measured();
+  const std::vector<Standing> standings = this->standings();
   std::set<size_t> seen{order[0]->space};
   std::stable_partition(order.begin() + 1, order.end(), [&](const Trial* trial) {
-    return seen.insert(trial->space).second && measured[trial->space] < kFairShare &&
+    return seen.insert(trial->space).second && standings[trial->space].measured < kFairShare &&
            trial->loops.best_ms() <= kHopeless * best_ms();
   });
   return order;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -65,6 +66,10 @@ class TaskSearch {
  private:
   struct Trial;  // one layout
   struct Space;  // one algorithm
+  struct Standing {
+    double best_ms = std::numeric_limits<double>::infinity();
+    int measured = 0;
+  };
   struct Proposed {
     Trial* trial = nullptr;  // null: a suggestion
     Point point;
@@ -83,6 +88,7 @@ class TaskSearch {
   void close_rounds();
   std::vector<double> predicted_rewards(const Space& space, const std::vector<Point>& layouts, Ranking ranking) const;
   std::vector<Trial*> by_time() const;
+  std::vector<Standing> standings() const;  // of the spaces
   std::vector<Trial*> by_promise() const;
   double best_ms() const;
   void count(const Trial& trial, int64_t Tally::*what);

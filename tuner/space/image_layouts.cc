@@ -94,8 +94,8 @@ class ImageLayouts final : public LayoutSpace {
   void add_block(const std::string& name, int tensor, bool may_be_plain) {
     std::vector<int64_t> values = blocks(tensor);
     if (may_be_plain) values.push_back(kPlain);
-    const int64_t now_in = may_be_plain && is_plain(now(tensor)) ? kPlain : block_of(tensor);
-    add_tile(name, values, now_in, shape(tensor)[1].bound);
+    const int64_t start = may_be_plain && is_plain(now(tensor)) ? kPlain : block_of(tensor);
+    add_tile(name, values, start, shape(tensor)[1].bound);
   }
 
   bool reads_plain(const Point& point) const {
