@@ -112,8 +112,8 @@ class ALTRT_API ComputationBuilder {
   std::string unique(const std::string& name);
 
   /// For the library itself.
-  /// Makes `anchor` the Computation's, unless its stage does not reduce or a heavier (or equal, earlier) anchor is
-  /// there.
+  /// Makes `anchor` the Computation's, unless its stage does not reduce or a heavier anchor is there. Of equal ones the
+  /// last counts.
   void set_anchor(const Anchor& anchor);
 
  private:

@@ -30,6 +30,7 @@ Schedule default_schedule(const Computation& c, const Layouts& layouts, const Ta
     return schedule_winograd(c, layouts, target, default_winograd(c, layouts, target));
   }
   if (has_strassen_template(c, layouts)) return schedule_strassen(c, default_strassen(c, target));
+  if (has_attention_template(c, layouts)) return schedule_attention(c, default_attention(c, target), target);
   if (schedule_rows(c, layouts, target, schedule)) return schedule;
   for (size_t i = 0; i < c.stages.size(); ++i) {
     schedule[c.stages[i].name] = schedule_stage(c, static_cast<int>(i), layouts, target);

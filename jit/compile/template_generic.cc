@@ -142,24 +142,25 @@ int64_t side_by_side(int64_t extent, int64_t lanes) {
   return count;
 }
 
-void schedule_row_stage(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target,
-                        StageSchedule& s) {
+}  // namespace
+
+StageSchedule schedule_row(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target) {
+  StageSchedule s;
   const int64_t lanes = stage_lanes(c, stage, target);
   const std::vector<LoopInfo> loops = stage_loops(c, stage, layouts);
   const LoopInfo& last = loops.back();
   const std::string axis = last.reduce ? stage.reduce.back().name : stage.axes.back().name;
-  if (last.extent < 2 || contiguous_accesses(c, stage, axis, layouts) <= 0) return;
+  if (last.extent < 2 || contiguous_accesses(c, stage, axis, layouts) <= 0) return s;
   if (last.reduce) {
     for (const StateValue& value : stage.state) {
-      if (!value.combine) return;
+      if (!value.combine) return s;
     }
-    if (last.extent < lanes) return;
+    if (last.extent < lanes) return s;
   }
   s.vectorize(
       split_vector(s, last, lanes * side_by_side(last.extent, lanes), last.reduce ? Tail::mask : Tail::peel).second);
+  return s;
 }
-
-}  // namespace
 
 size_t row_axes(const Computation& c, const Layouts& layouts) {
   if (c.stages.size() < 2) return 0;
@@ -199,11 +200,11 @@ bool schedule_rows(const Computation& c, const Layouts& layouts, const Target& t
   const std::string row = root.axes[prefix - 1].name;
   for (size_t i = 0; i + 1 < c.stages.size(); ++i) {
     StageSchedule& s = schedule[c.stages[i].name];
-    schedule_row_stage(c, c.stages[i], layouts, target, s);
+    s = schedule_row(c, c.stages[i], layouts, target);
     s.compute_at(root.name, row);
   }
   StageSchedule& s = schedule[root.name];
-  schedule_row_stage(c, root, layouts, target, s);
+  s = schedule_row(c, root, layouts, target);
   for (size_t i = 0; i < prefix; ++i) s.parallel(root.axes[i].name);
   return true;
 }

@@ -98,6 +98,16 @@ struct StrassenParameters {
   bool operator==(const StrassenParameters&) const = default;
 };
 
+/// Attention: so many rows of the scores at a time, and the register tiles of both products within such a block (rows,
+/// columns, unroll and rows_first).
+struct AttentionParameters {
+  int64_t block = 16;
+  bool apart = false;  // all scores before everything else, in memory
+  MatmulParameters scores, values;
+
+  bool operator==(const AttentionParameters&) const = default;
+};
+
 ConvParameters default_conv(const Computation& c, const Layouts& layouts, const Target& target);
 WindowParameters default_window(const Computation& c, const Layouts& layouts, const Target& target);
 MatmulParameters default_matmul(const Target& target, int64_t m, int64_t n);
@@ -226,6 +236,20 @@ StrassenParameters default_strassen(const Computation& c, const Target& target);
 void layout_strassen(const Computation& c, const StrassenParameters& parameters, Layouts& layouts);
 Schedule schedule_strassen(const Computation& c, const StrassenParameters& parameters);
 
+/// Whether schedule_attention applies: an attention (attention_of) with a row-major output, of more than one row.
+bool has_attention_template(const Computation& c, const Layouts& layouts);
+/// Scores are [batch, rows, length], sums over `depth`; the output has so many columns.
+struct AttentionExtents {
+  int64_t batch = 1, rows = 1, length = 1, depth = 1, columns = 1;
+};
+AttentionExtents attention_extents(const Computation& c);
+/// The best register tiles, by a machine model, for blocks of at most so many rows.
+AttentionParameters attention_of_block(const Computation& c, int64_t block, const Target& target);
+AttentionParameters default_attention(const Computation& c, const Target& target);
+Schedule schedule_attention(const Computation& c, const AttentionParameters& parameters, const Target& target);
+
+/// A stage over rows that others share: vectors along the row, several side by side.
+StageSchedule schedule_row(const Computation& c, const Stage& stage, const Layouts& layouts, const Target& target);
 /// How many of the last stage's outermost axes every other stage is computed once for each point of, as in a softmax or
 /// a normalisation; 0 if the group is not of that form.
 size_t row_axes(const Computation& c, const Layouts& layouts);

@@ -31,9 +31,9 @@ using altrt::verify;
 /// Inlines pure-map stage `producer` into every reader and removes it and its tensor. Error(internal) if it has
 /// reduction axes or writes an output.
 Computation inline_stage(const Computation& c, int producer);
-/// Merges pure-map stage `consumer`, whose reads of `producer`'s output are all at its own point (identity or a
-/// permutation/reshape-free map), into the producer's results: the epilogue. Returns false and leaves `c` alone if the
-/// shapes of the iteration differ.
+/// Merges pure-map stage `consumer`, which reads each element of `producer`'s output once (at its own point, permuted,
+/// or with several dimensions in one), into the producer's results: the epilogue. Returns false and leaves `c` alone
+/// where it reads otherwise.
 bool merge_epilogue(Computation& c, int producer, int consumer);
 /// Drops stages and tensors that no output needs; renumbers.
 Computation prune(const Computation& c);

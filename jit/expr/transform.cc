@@ -2,6 +2,7 @@
 #include <altrt/error.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "jit/expr/computation.h"
@@ -123,6 +124,79 @@ std::optional<Substitution> match_axes(const Stage& producer, const Stage& consu
   return axes;
 }
 
+/// One digit of an axis: axis / divisor, modulo what the digits above it leave.
+struct AxisDigit {
+  std::string axis;
+  int64_t divisor = 1;
+  int64_t modulus = 0;  // 0: none
+};
+
+std::optional<AxisDigit> axis_digit(const Expr& index) {
+  if (index.is(ExprKind::variable)) return AxisDigit{index->name};
+  const bool quotient = index.is(ExprKind::floor_div);
+  if ((!quotient && !index.is(ExprKind::floor_mod)) || !index->args[1].is_int()) return std::nullopt;
+  std::optional<AxisDigit> digit = axis_digit(index->args[0]);
+  const int64_t by = index->args[1]->int_value;
+  if (!digit || by < 1) return std::nullopt;
+  if (quotient) {
+    if (digit->modulus % by != 0) return std::nullopt;
+    digit->divisor *= by;
+    digit->modulus /= by;
+    return digit;
+  }
+  if (digit->modulus % by != 0) return std::nullopt;
+  digit->modulus = by;
+  return digit;
+}
+
+/// As match_axes, where axes of the consumer are made of several of the producer's: the producer stores at its own
+/// axes, and each of them is read at one digit.
+std::optional<Substitution> match_digits(const Stage& producer, const Stage& consumer, const Exprs& index) {
+  struct Part {
+    AxisDigit digit;
+    Axis axis;
+  };
+  std::map<std::string, std::vector<Part>> parts;
+  size_t used = 0;
+  for (size_t d = 0; d < index.size(); ++d) {
+    const auto stored = axis_form(producer.store[d], producer.axes);
+    if (!stored || stored->constant != 0 || stored->terms.size() > 1) return std::nullopt;
+    if (stored->terms.empty()) {
+      if (!simplify(index[d], axis_ranges(consumer)).is_int(0)) return std::nullopt;
+      continue;
+    }
+    const std::optional<AxisDigit> digit = axis_digit(index[d]);
+    if (!digit || stored->terms[0].coefficient != 1) return std::nullopt;
+    parts[digit->axis].push_back({*digit, axis_named(producer.axes, stored->terms[0].atom->name)});
+    ++used;
+  }
+  if (used != static_cast<size_t>(std::count_if(producer.axes.begin(), producer.axes.end(),
+                                                [](const Axis& axis) { return !is_fixed(axis); })))
+    return std::nullopt;
+  Substitution axes;
+  for (const Axis& axis : consumer.axes) {
+    std::vector<Part>& digits = parts[axis.name];
+    std::sort(digits.begin(), digits.end(),
+              [](const Part& a, const Part& b) { return a.digit.divisor < b.digit.divisor; });
+    int64_t covered = 1;
+    Expr value(0);
+    for (const Part& part : digits) {
+      const int64_t extent = part.axis.extent.bound;
+      const bool top = &part == &digits.back();
+      if (part.axis.extent.is_symbolic() && digits.size() > 1) return std::nullopt;
+      if (part.digit.divisor != covered) return std::nullopt;
+      if (part.digit.modulus != extent && !(top && part.digit.modulus == 0)) return std::nullopt;
+      value = value + variable(part.axis.name) * covered;
+      covered *= extent;
+    }
+    const bool whole = axis.extent.is_symbolic() ? digits.size() == 1 && digits[0].axis.extent == axis.extent
+                                                 : covered == axis.extent.bound;
+    if (!whole) return std::nullopt;
+    axes[axis.name] = value;
+  }
+  return axes;
+}
+
 bool same_places(const Substitution& a, const Substitution& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const auto& x, const auto& y) { return x.first == y.first && equal(x.second, y.second); });
@@ -135,7 +209,8 @@ std::optional<Substitution> match_reads(const Stage& producer, const Stage& cons
   for (const Expr& result : consumer.results) {
     visit(result, [&](const Expr& node) {
       if (!fits || !node.is(ExprKind::access) || output_number(producer, node->id) < 0) return;
-      const auto match = match_axes(producer, consumer, node->args);
+      auto match = match_axes(producer, consumer, node->args);
+      if (!match) match = match_digits(producer, consumer, node->args);
       fits = match && (!axes || same_places(*axes, *match));
       axes = match;
     });

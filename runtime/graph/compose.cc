@@ -6,6 +6,7 @@
 
 #include <altrt/error.h>
 
+#include "jit/expr/attention.h"
 #include "jit/expr/scale_weights.h"
 #include "runtime/graph/operators.h"
 
@@ -169,6 +170,7 @@ Composed compose(const Graph& graph, const std::vector<int>& nodes) {
   while (inline_one(c)) {
   }
   jit::scale_weights(c);
+  jit::hoist_factors(c);
   while (merge_one(c)) {
   }
   c = jit::prune(c);

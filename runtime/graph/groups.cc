@@ -8,6 +8,7 @@
 
 #include "jit/compile/stage_loops.h"
 #include "jit/expr/algorithms.h"
+#include "jit/expr/attention.h"
 #include "runtime/graph/compose.h"
 
 namespace altrt::graph {
@@ -18,9 +19,10 @@ constexpr size_t kMaxNodes = 24;  // in one group: keeps a kernel's code bounded
 
 class Grouper {
  public:
-  Grouper(const Graph& graph, const std::vector<NodeTraits>& traits)
+  Grouper(const Graph& graph, const std::vector<NodeTraits>& traits, const Grouping& grouping)
       : graph_(graph),
         traits_(traits),
+        grouping_(grouping),
         group_(graph.nodes.size(), -1),
         readers_(graph.values.size()),
         producer_(graph.values.size(), -1),
@@ -40,6 +42,9 @@ class Grouper {
   std::vector<std::vector<int>> partition() {
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
       if (group_[n] < 0 && (traits_[n].heavy || traits_[n].host)) start_heavy(static_cast<int>(n));
+    }
+    for (size_t n = 0; n < graph_.nodes.size() && grouping_.attention; ++n) {
+      if (traits_[n].pattern == ops::Pattern::normalize) join_attention(group_[n]);
     }
     for (size_t n = graph_.nodes.size(); n-- > 0;) {
       if (group_[n] < 0) start_light(static_cast<int>(n));
@@ -184,6 +189,63 @@ class Grouper {
     });
   }
 
+  // Members of the groups that make what `id` reads and nobody else does, each of them headed by an anchor.
+  std::set<int> feeding(int id) const {
+    std::set<int> found;
+    for (const int n : members_[id]) {
+      for (const int v : graph_.nodes[n].inputs) {
+        const int p = v < 0 ? -1 : producer_[v];
+        if (p >= 0 && group_[p] >= 0 && group_[p] != id && is_anchored(group_[p]) && only_reader_is(v, id))
+          found.insert(group_[p]);
+      }
+    }
+    return found;
+  }
+
+  bool is_anchored(int id) const {
+    return std::any_of(members_[id].begin(), members_[id].end(),
+                       [&](int n) { return traits_[n].pattern == ops::Pattern::anchor; });
+  }
+
+  bool is_attention(const std::vector<int>& nodes) const {
+    return jit::attention_of(compose(graph_, nodes).computation).has_value();
+  }
+
+  // A product, a softmax of its rows and a product with those are one group, where nobody else reads what lies between,
+  // with the moves behind that the last product can make itself.
+  void join_attention(int rows) {
+    const std::vector<int>& between = members_[rows];
+    const int value = leaving_value(between, {between.begin(), between.end()});
+    if (value < 0 || is_output_[value] || readers_[value].empty()) return;
+    const int values = group_[readers_[value].front()];
+    if (values < 0 || values == rows || !is_anchored(values) || !only_reader_is(value, values)) return;
+    for (const int scores : feeding(rows)) {
+      std::vector<int> nodes = members_[scores];
+      nodes.insert(nodes.end(), between.begin(), between.end());
+      nodes.insert(nodes.end(), members_[values].begin(), members_[values].end());
+      std::sort(nodes.begin(), nodes.end());
+      if (nodes.size() > kMaxNodes || !is_attention(nodes)) continue;
+      add_moves(nodes);
+      for (const int id : {scores, rows}) members_[id].clear();
+      members_[values].clear();
+      for (const int n : nodes) assign(n, values);
+      return;
+    }
+  }
+
+  void add_moves(std::vector<int>& nodes) const {
+    std::vector<int> longer = nodes;
+    while (longer.size() < kMaxNodes) {
+      const int value = leaving_value(longer, {longer.begin(), longer.end()});
+      if (value < 0 || is_output_[value] || readers_[value].size() != 1) return;
+      const int reader = readers_[value].front();
+      if (group_[reader] >= 0 || traits_[reader].pattern != ops::Pattern::move || !traits_[reader].single_map) return;
+      longer.push_back(reader);
+      std::sort(longer.begin(), longer.end());
+      if (is_attention(longer)) nodes = longer;
+    }
+  }
+
   jit::Computation with(int id, int extra) const {
     std::vector<int> nodes = members_[id];
     nodes.push_back(extra);
@@ -274,7 +336,7 @@ class Grouper {
     std::priority_queue<int, std::vector<int>, decltype(later)> ready(later);
     for (size_t g = 0; g < count; ++g) {
       std::sort(members_[g].begin(), members_[g].end());
-      if (waiting[g] == 0) ready.push(static_cast<int>(g));
+      if (waiting[g] == 0 && !members_[g].empty()) ready.push(static_cast<int>(g));
     }
     std::vector<std::vector<int>> result;
     while (!ready.empty()) {
@@ -285,19 +347,21 @@ class Grouper {
         if (--waiting[reader] == 0) ready.push(reader);
       }
     }
-    if (result.size() != count)
+    const auto left = std::count_if(members_.begin(), members_.end(), [](const auto& nodes) { return !nodes.empty(); });
+    if (static_cast<std::ptrdiff_t>(result.size()) != left)
       throw Error(ErrorCode::internal, graph_.name + ": groups depend on each other in a cycle");
     return result;
   }
 
   const Graph& graph_;
   const std::vector<NodeTraits>& traits_;
-  std::vector<int> group_;
+  const Grouping& grouping_;
+  std::vector<int> group_;  // by node; -1: in none yet
   std::vector<std::vector<int>> readers_;
   std::vector<int> producer_;
   std::vector<bool> is_output_;
   std::vector<std::vector<bool>> ancestors_;
-  std::vector<std::vector<int>> members_;
+  std::vector<std::vector<int>> members_;  // of groups; empty where they have joined another
 };
 
 // Taps of a transposed convolution that meet no input don't count.
@@ -321,11 +385,13 @@ std::string name_of(const Graph& graph, const Node& node, std::set<std::string>&
 
 }  // namespace
 
-std::vector<Group> form_groups(const Graph& graph) {
+Grouping grouping_for(const jit::Target& target) { return {.attention = !target.is_gpu()}; }
+
+std::vector<Group> form_groups(const Graph& graph, const Grouping& grouping) {
   std::vector<Group> groups;
   std::set<std::string> names;
   const std::vector<NodeTraits> traits = node_traits(graph);
-  for (std::vector<int>& nodes : Grouper(graph, traits).partition()) {
+  for (std::vector<int>& nodes : Grouper(graph, traits, grouping).partition()) {
     Group group;
     int head = nodes[0];
     for (const int n : nodes) {

@@ -7,6 +7,7 @@
 
 #include "jit/compile/stage_loops.h"
 #include "jit/compile/templates.h"
+#include "jit/expr/attention.h"
 #include "jit/expr/bound_shape.h"
 #include "jit/loop/lower.h"
 #include "runtime/graph/image_layout.h"
@@ -51,6 +52,7 @@ std::pair<int64_t, int64_t> anchor_blocks(const Computation& c, const Layouts& l
 // Whether the layouts leave a complex group the kind of schedule that it is fast with.
 bool has_template(const Group& group, const Computation& c, const Layouts& layouts) {
   if (!is_complex(group)) return true;
+  if (jit::attention_of(c)) return jit::has_attention_template(c, layouts);
   if (c.anchor.kind == AnchorKind::matmul) {
     return jit::has_matmul_template(c, layouts) || jit::has_strassen_template(c, layouts);
   }

@@ -151,7 +151,7 @@ int ComputationBuilder::reduce_many(const std::vector<int>& tensors, const std::
 
 void ComputationBuilder::set_anchor(const Anchor& anchor) {
   if (anchor.stage < 0 || computation_.stages[anchor.stage].reduce.empty()) return;
-  if (weight(anchor.kind) > weight(computation_.anchor.kind)) computation_.anchor = anchor;
+  if (weight(anchor.kind) >= weight(computation_.anchor.kind)) computation_.anchor = anchor;
 }
 
 std::string ComputationBuilder::unique(const std::string& name) {

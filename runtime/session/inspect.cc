@@ -77,7 +77,7 @@ std::string inspect(const Model& model, const SessionOptions& options, const std
   const jit::Target target = session::shown_target(options);
   const graph::Graph graph =
       graph::simplify(session::graph_of(model, options.operators), options.input_shapes, options.dimensions);
-  const std::vector<graph::Group> groups = graph::form_groups(graph);
+  const std::vector<graph::Group> groups = graph::form_groups(graph, graph::grouping_for(target));
   const graph::Decisions decisions = session::choose_decisions(graph, groups, target, options);
   return session::inspect(stage, {graph::to_string(graph), graph, groups, decisions, target});
 }

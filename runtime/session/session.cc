@@ -80,7 +80,7 @@ Session::Session(const Model& model, const SessionOptions& options) {
       graph::simplify(session::graph_of(model, options.operators), options.input_shapes, options.dimensions));
   session::check_stage(
       "graph", [&] { graph::verify(*graph); }, [&] { return graph::to_string(*graph); });
-  std::vector<graph::Group> groups = graph::form_groups(*graph);
+  std::vector<graph::Group> groups = graph::form_groups(*graph, graph::grouping_for(machine.target));
   session::check_stage(
       "groups", [&] { graph::verify(groups, *graph); }, [&] { return graph::to_string(groups, *graph); });
   state->info.graph_ms = watch.milliseconds();

@@ -207,7 +207,7 @@ std::vector<GroupInfo> inspect_groups(const Model& model, const SessionOptions& 
   const jit::Target target = session::shown_target(options);
   const graph::Graph graph =
       graph::simplify(session::graph_of(model, options.operators), options.input_shapes, options.dimensions);
-  std::vector<graph::Group> groups = graph::form_groups(graph);
+  std::vector<graph::Group> groups = graph::form_groups(graph, graph::grouping_for(target));
   graph::Decisions decisions = session::choose_decisions(graph, groups, target, options);
   std::vector<GroupInfo> result;
   for (size_t g = 0; g < groups.size(); ++g) {

@@ -77,6 +77,29 @@ TEST(Epilogue, follows_a_permutation_of_axes) {
   EXPECT_EQ(run(c, "t"), expected);
 }
 
+// [1, 4, 6, 6] -> [6, 24]: a dimension made of two, in another order than they had.
+TEST(Epilogue, follows_dimensions_that_become_one) {
+  Computation c = testing::conv(3, 4, 6);
+  const int y = c.find_tensor("y");
+  c.tensors[y].role = Role::intermediate;
+  const int t = c.add_tensor({"t", DataType::f32, {6, 24}, Role::output});
+  Stage s{"join", {{"p", 6}, {"q", 24}}, {}, {}, {t}, {}, {}};
+  s.store = variables(s.axes);
+  const Expr q = variable("q");
+  s.results = {access(y, DataType::f32, {Expr(0), floor_div(q, 6), variable("p"), floor_mod(q, 6)})};
+  c.stages.push_back(s);
+  verify(c);
+  const auto expected = run(c, "t");
+  Computation mixed = c;  // digits that overlap are no dimensions
+  mixed.stages[1].results = {access(y, DataType::f32, {Expr(0), floor_div(q, 7), variable("p"), floor_mod(q, 6)})};
+  verify(mixed);
+  EXPECT_FALSE(merge_epilogue(mixed, 0, 1));
+  ASSERT_TRUE(merge_epilogue(c, 0, 1));
+  verify(c);
+  EXPECT_EQ(to_string(c.stages[0].store[1]), "o*6 + w");
+  EXPECT_EQ(run(c, "t"), expected);
+}
+
 TEST(Epilogue, keeps_an_output_that_others_need) {
   Computation c = residual_block();
   c.tensors[c.find_tensor("y")].role = Role::output;

@@ -21,10 +21,10 @@ constexpr const char* kArchitectures[] = {"sm_80", "sm_90", "sm_100"};
 /// Compiles every distinct group for every architecture; the number of kernels.
 int compile_all(const Model& model) {
   const graph::Graph graph = graph::simplify(model.graph(), {}, {});
-  const std::vector<graph::Group> groups = graph::form_groups(graph);
   int kernels = 0;
   for (const char* architecture : kArchitectures) {
     const jit::Target target = jit::named_target(architecture);
+    const std::vector<graph::Group> groups = graph::form_groups(graph, graph::grouping_for(target));
     const graph::Decisions decisions = graph::default_decisions(graph, groups, target);
     std::set<std::string> known;
     for (size_t g = 0; g < groups.size(); ++g) {

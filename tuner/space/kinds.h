@@ -21,6 +21,8 @@ std::unique_ptr<LoopSpace> winograd_loops(const jit::Computation& c, const jit::
                                           const jit::Target& target);
 std::unique_ptr<LoopSpace> strassen_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                           const jit::Target& target);
+std::unique_ptr<LoopSpace> attention_loops(const jit::Computation& c, const jit::GroupDecision& initial,
+                                           const jit::Target& target);
 std::unique_ptr<LoopSpace> gpu_loops(const jit::Computation& c, const jit::GroupDecision& initial,
                                      const jit::Target& target);
 std::unique_ptr<LoopSpace> generic_loops(const jit::Computation& c, const jit::GroupDecision& initial,

@@ -78,7 +78,7 @@ bool has_template(const jit::Computation& c, const jit::GroupDecision& initial, 
   return c.anchor.stage >= 0 && jit::has_winograd_template(jit::apply_algorithm(c, algorithm), initial.layouts);
 }
 
-enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd, strassen, pixels };
+enum class Kind : uint8_t { generic, gpu, conv, window, matmul, winograd, strassen, pixels, attention };
 
 // Which template the decision's loops are made by.
 Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const jit::GroupDecision& decision,
@@ -93,6 +93,7 @@ Kind kind_of(const jit::Computation& c, const jit::Computation& changed, const j
   }
   const jit::Anchor& anchor = changed.anchor;
   const jit::Stage& stage = changed.stages[static_cast<size_t>(anchor.stage)];
+  if (jit::has_attention_template(changed, decision.layouts)) return Kind::attention;
   const bool image = stage.axes.size() >= 3 && jit::has_image_template(changed, decision.layouts);
   if (jit::has_matmul_template(changed, decision.layouts)) return Kind::matmul;
   if (image && jit::is_dense_conv(changed)) return Kind::conv;
@@ -286,6 +287,8 @@ std::unique_ptr<LoopSpace> make_loop_space(const jit::Computation& c, const jit:
       return winograd_loops(c, initial, target);
     case Kind::strassen:
       return strassen_loops(c, initial, target);
+    case Kind::attention:
+      return attention_loops(c, initial, target);
     case Kind::pixels:
       return pixel_loops(c, initial, target, options, stored);
     case Kind::generic:

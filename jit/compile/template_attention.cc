@@ -1,0 +1,146 @@
+// Attention: blocks of rows of the scores, what is made of them, and their product with the values, while they lie in
+// the cache.
+#include <algorithm>
+
+#include "jit/compile/templates.h"
+#include "jit/expr/attention.h"
+
+namespace altrt::jit {
+
+namespace {
+
+const Stage& stage_of(const Computation& c, const Anchor& product) {
+  return c.stages[static_cast<size_t>(product.stage)];
+}
+
+/// The same Computation, seen as the one product.
+Computation around(const Computation& c, const Anchor& product) {
+  Computation view = c;
+  view.anchor = product;
+  return view;
+}
+
+class AttentionScheduler {
+ public:
+  AttentionScheduler(const Computation& c, const AttentionParameters& p, const Target& target)
+      : c_(c), p_(p), target_(target), attention_(*attention_of(c)), values_(stage_of(c, attention_.values)) {}
+
+  Schedule make() {
+    const std::string at = values();
+    for (const int row : attention_.rows) {
+      const Stage& stage = c_.stages[static_cast<size_t>(row)];
+      schedule_[stage.name] = schedule_row(c_, stage, {}, target_);
+      schedule_[stage.name].compute_at(values_.name, at);
+    }
+    const Stage& scores = stage_of(c_, attention_.scores);
+    if (p_.apart) {
+      schedule_[scores.name] = schedule_matmul(around(c_, attention_.scores), {}, p_.scores);
+    } else {
+      std::vector<std::string> order;
+      tile(scores, scores.axes[attention_.row_axes - 1].name, p_.scores, order, schedule_[scores.name]);
+      schedule_[scores.name].compute_at(values_.name, at);
+    }
+    return std::move(schedule_);
+  }
+
+ private:
+  /// The last product, a block of rows at a time; the loop over those.
+  std::string values() {
+    StageSchedule& s = schedule_[values_.name];
+    std::vector<std::string> order;
+    for (size_t i = 0; i + 1 < attention_.row_axes; ++i) order.push_back(values_.axes[i].name);
+    const Axis& rows = values_.axes[attention_.row_axes - 1];
+    std::string row = rows.name;
+    if (p_.block < rows.extent.bound) {
+      s.split(row, p_.block, Tail::balance);
+      order.push_back(row + ".0");
+      row += ".1";
+    }
+    const std::vector<std::string> outer = order;
+    tile(values_, row, p_.values, order, s);
+    for (const std::string& loop : outer) s.parallel(loop);
+    return outer.back();
+  }
+
+  /// A product's register tile within a block of rows, which loop `row` runs over; `order`: loops outside.
+  void tile(const Stage& stage, std::string row, const MatmulParameters& p, std::vector<std::string>& order,
+            StageSchedule& s) const {
+    std::string column = stage.axes.back().name, k = stage.reduce[0].name;
+    std::vector<std::string> tiles;
+    if (p.columns < stage.axes.back().extent.bound) {
+      s.split(column, p.columns, Tail::peel);
+      tiles.push_back(column + ".0");
+      column += ".1";
+    }
+    if (p.rows < std::min(p_.block, stage.axes[attention_.row_axes - 1].extent.bound)) {
+      s.split(row, p.rows, Tail::balance);
+      tiles.insert(p.rows_first ? tiles.begin() : tiles.end(), row + ".0");
+      row += ".1";
+    }
+    append(order, tiles);
+    if (p.unroll < stage.reduce[0].extent.bound) {
+      s.split(k, p.unroll, Tail::peel);
+      order.push_back(k + ".0");
+      k += ".1";
+    }
+    append(order, {k, row, column});
+    s.reorder(order).unroll(k).unroll(row).vectorize(column);
+  }
+
+  const Computation& c_;
+  const AttentionParameters& p_;
+  const Target& target_;
+  const Attention attention_;
+  const Stage& values_;
+  Schedule schedule_;
+};
+
+/// Blocks that are as even as they can be.
+int64_t even(int64_t extent, int64_t block) { return ceil_div(extent, ceil_div(extent, std::max<int64_t>(1, block))); }
+
+}  // namespace
+
+bool has_attention_template(const Computation& c, const Layouts& layouts) {
+  const std::optional<Attention> attention = attention_of(c);
+  if (!attention || !layout_of(c, stage_of(c, attention->values).outputs[0], layouts).is_plain()) return false;
+  if (attention_extents(c).batch == 1 && attention_extents(c).rows == 1) return false;
+  return std::all_of(c.tensors.begin(), c.tensors.end(), [&](const TensorDecl& tensor) {
+    return tensor.role != Role::intermediate || layouts.count(tensor.name) == 0;
+  });
+}
+
+AttentionExtents attention_extents(const Computation& c) {
+  const Attention attention = *attention_of(c);
+  const Stage &scores = stage_of(c, attention.scores), &values = stage_of(c, attention.values);
+  AttentionExtents e;
+  for (size_t i = 0; i + 1 < attention.row_axes; ++i) e.batch *= scores.axes[i].extent.bound;
+  e.rows = scores.axes[attention.row_axes - 1].extent.bound;
+  e.depth = scores.reduce[0].extent.bound;
+  e.length = scores.axes.back().extent.bound;
+  e.columns = values.axes.back().extent.bound;
+  return e;
+}
+
+AttentionParameters attention_of_block(const Computation& c, int64_t block, const Target& target) {
+  const AttentionExtents e = attention_extents(c);
+  AttentionParameters p;
+  p.block = even(e.rows, block);
+  p.scores = default_matmul(target, p.block, e.length);
+  p.values = default_matmul(target, p.block, e.columns);
+  return p;
+}
+
+AttentionParameters default_attention(const Computation& c, const Target& target) {
+  // A block's scores, and what is made of them, stay in the second-level cache beside the operands.
+  constexpr int64_t kMostRows = 32, kEnoughTasks = 16, kElement = 4, kTensors = 2;
+  const AttentionExtents e = attention_extents(c);
+  const int64_t fitting = target.l2_bytes / (2 * kTensors * kElement * e.length);
+  const int64_t enough = e.rows * e.batch / kEnoughTasks;
+  return attention_of_block(c, std::clamp<int64_t>(std::min(fitting, enough), 8, kMostRows), target);
+}
+
+Schedule schedule_attention(const Computation& c, const AttentionParameters& parameters, const Target& target) {
+  return AttentionScheduler(c, parameters, target).make();
+}
+
+}  // namespace altrt::jit

@@ -1,0 +1,68 @@
+// Groups that hold more than one anchor.
+#include "runtime/graph/groups.h"
+
+#include <gtest/gtest.h>
+
+#include "jit/kernel/kernel.h"
+#include "tests/graph/sample.h"
+
+namespace altrt::graph {
+namespace {
+
+using Integers = std::vector<int64_t>;
+
+struct Sample {
+  bool scores_leave = false;      // what the softmax makes is an output of the model too
+  bool constant_factors = false;  // keys and values are
+};
+
+/// softmax(q k + mask) v, the two heads side by side behind it, and a projection.
+Graph attention(const Sample& sample) {
+  GraphBuilder b("net");
+  b.input("q", DataType::f32, {1, 2, 6, 4});
+  if (sample.constant_factors) {
+    b.constant("k", random_tensor({1, 2, 4, 6}, 1));
+    b.constant("v", random_tensor({1, 2, 6, 4}, 2));
+  } else {
+    b.input("k", DataType::f32, {1, 2, 4, 6});
+    b.input("v", DataType::f32, {1, 2, 6, 4});
+  }
+  b.input("mask", DataType::f32, {1, 1, 1, 6});
+  const auto scores = b.op("Add", {b.op("MatMul", {"q", "k"}), "mask"});
+  const auto rows = b.op("Softmax", {scores}, {{"axis", -1}});
+  const auto heads = b.op("Transpose", {b.op("MatMul", {rows, "v"})}, {{"perm", Integers{0, 2, 1, 3}}});
+  const auto joined = b.op("Reshape", {heads, b.constant("shape", tensor_of<int64_t>({3}, {1, 6, 8}))});
+  b.output(b.op("MatMul", {joined, b.constant("w", random_tensor({8, 8}, 3))}));
+  if (sample.scores_leave) b.output(rows);
+  return simplified(b.build());
+}
+
+std::string ops_of(const Graph& graph, const Grouping& grouping) {
+  const std::vector<Group> groups = form_groups(graph, grouping);
+  verify(groups, graph);
+  std::string text;
+  for (const Group& group : groups) text += (text.empty() ? "" : " ") + group.ops;
+  return text;
+}
+
+TEST(Groups, AnAttentionIsOne) {
+  const Graph graph = attention({});
+  EXPECT_EQ(ops_of(graph, {}), "MatMul+Add+Softmax+MatMul+Transpose+Reshape MatMul");
+  EXPECT_EQ(ops_of(graph, {.attention = false}), "MatMul+Add Softmax MatMul Transpose+Reshape MatMul");
+}
+
+TEST(Groups, RowsThatOthersReadStayApart) {
+  EXPECT_EQ(ops_of(attention({.scores_leave = true}), {}), "MatMul+Add Softmax MatMul Transpose+Reshape MatMul");
+}
+
+TEST(Groups, ProductsWithConstantsStayApart) {
+  EXPECT_EQ(ops_of(attention({.constant_factors = true}), {}), "MatMul+Add Softmax MatMul Transpose+Reshape MatMul");
+}
+
+TEST(Groups, OnlyTargetsWithASchedulePutAttentionTogether) {
+  EXPECT_TRUE(grouping_for(jit::host_target()).attention);
+  EXPECT_FALSE(grouping_for(jit::named_target("sm_90")).attention);
+}
+
+}  // namespace
+}  // namespace altrt::graph
