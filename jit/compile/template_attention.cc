@@ -1,6 +1,7 @@
 // Attention: blocks of rows of the scores, what is made of them, and their product with the values, while they lie in
 // the cache.
 #include <algorithm>
+#include <set>
 
 #include "jit/compile/templates.h"
 #include "jit/expr/attention.h"
@@ -95,8 +96,40 @@ class AttentionScheduler {
   Schedule schedule_;
 };
 
-/// Blocks that are as even as they can be.
-int64_t even(int64_t extent, int64_t block) { return ceil_div(extent, ceil_div(extent, std::max<int64_t>(1, block))); }
+/// Lengths of the parts that a balanced split makes.
+std::set<int64_t> parts(int64_t extent, int64_t factor) {
+  const int64_t count = ceil_div(extent, std::max<int64_t>(1, factor));
+  return {extent / count, ceil_div(extent, count)};
+}
+
+/// Blocks of at most so many rows: all of one length where that leaves them half as long at least, else as even as they
+/// can be.
+int64_t even(int64_t extent, int64_t block) {
+  for (int64_t size = std::min(extent, block); 2 * size > block; --size)
+    if (extent % size == 0) return size;
+  return *parts(extent, block).rbegin();
+}
+
+/// Vector instructions of one product's tiles in a block of `rows`, with loads, and what is done with the sums: each
+/// length of rows and columns, and what is left of the sum, has code of its own.
+int64_t product_code(const MatmulParameters& p, int64_t rows, int64_t columns, int64_t depth, int64_t lanes) {
+  constexpr int64_t kResult = 4;
+  const int64_t unroll = std::min(p.unroll, depth), steps = unroll + depth % unroll;
+  int64_t count = 0;
+  for (const int64_t tile : parts(rows, p.rows)) {
+    for (const int64_t width : {std::min(p.columns, columns), columns % std::min(p.columns, columns)}) {
+      const int64_t vectors = ceil_div(width, lanes);
+      count += vectors > 0 ? steps * (vectors * tile + vectors + tile) + kResult * vectors * tile : 0;
+    }
+  }
+  return count;
+}
+
+/// Of the stages between: exponentials, mostly.
+int64_t rows_code(int64_t length, int64_t lanes) {
+  constexpr int64_t kOperations = 40;
+  return kOperations * std::min<int64_t>(ceil_div(length, lanes), 8);
+}
 
 }  // namespace
 
@@ -127,7 +160,20 @@ AttentionParameters attention_of_block(const Computation& c, int64_t block, cons
   p.block = even(e.rows, block);
   p.scores = default_matmul(target, p.block, e.length);
   p.values = default_matmul(target, p.block, e.columns);
+  while (attention_code(e, p, target) > kMostAttentionCode && std::max(p.scores.unroll, p.values.unroll) > 1) {
+    for (MatmulParameters* product : {&p.scores, &p.values})
+      product->unroll = std::max<int64_t>(1, product->unroll / 2);
+  }
   return p;
+}
+
+int64_t attention_code(const AttentionExtents& e, const AttentionParameters& p, const Target& target) {
+  int64_t count = 0;
+  for (const int64_t rows : parts(e.rows, p.block)) {
+    if (!p.apart) count += product_code(p.scores, rows, e.length, e.depth, target.lanes);
+    count += product_code(p.values, rows, e.columns, e.length, target.lanes) + rows_code(e.length, target.lanes);
+  }
+  return count;
 }
 
 AttentionParameters default_attention(const Computation& c, const Target& target) {

@@ -245,6 +245,9 @@ struct AttentionExtents {
 AttentionExtents attention_extents(const Computation& c);
 /// The best register tiles, by a machine model, for blocks of at most so many rows.
 AttentionParameters attention_of_block(const Computation& c, int64_t block, const Target& target);
+/// Vector instructions of both products' tiles, a kernel's most code: a limit on them keeps the compiler fast.
+int64_t attention_code(const AttentionExtents& extents, const AttentionParameters& parameters, const Target& target);
+inline constexpr int64_t kMostAttentionCode = 1900;
 AttentionParameters default_attention(const Computation& c, const Target& target);
 Schedule schedule_attention(const Computation& c, const AttentionParameters& parameters, const Target& target);
 

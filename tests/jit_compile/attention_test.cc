@@ -79,6 +79,20 @@ TEST(Attention, OtherGroupsAreNone) {
   EXPECT_FALSE(attention_of(matmul({5, 6}, {6, 7}, true, true)));
 }
 
+// Blocks, tiles and ends of the sums in many lengths would be too much code.
+TEST(Attention, DefaultsCompileForAnyExtents) {
+  for (const int64_t rows : {2, 13, 31, 49, 50, 101, 131, 197, 257, 509}) {
+    for (const int64_t columns : {7, 16, 33, 72, 101}) {
+      const Computation c = attention({.rows = rows, .length = rows, .depth = columns, .columns = columns});
+      for (const Target& target : {named_target("avx512"), named_target("avx2")}) {
+        const AttentionParameters p = default_attention(c, target);
+        for (const LoweredKernel& kernel : lower(c, {}, schedule_attention(c, p, target)))
+          EXPECT_NO_THROW(cpu::compile(kernel.nest, target)) << rows << " rows, " << columns << " columns";
+      }
+    }
+  }
+}
+
 Computation random_attention(Random& random) {
   AttentionCase a;
   a.batch = random.in(1, 2);

@@ -27,7 +27,8 @@ class AttentionLoops final : public LoopSpace {
   bool plausible(const Point& point) const override {
     const jit::AttentionParameters p = parameters(point);
     return is_tile_plausible(p.scores.rows, vectors(p.scores, extents_.length), p.scores.unroll, target()) &&
-           is_tile_plausible(p.values.rows, vectors(p.values, extents_.columns), p.values.unroll, target());
+           is_tile_plausible(p.values.rows, vectors(p.values, extents_.columns), p.values.unroll, target()) &&
+           jit::attention_code(extents_, p, target()) <= jit::kMostAttentionCode;
   }
 
   std::vector<Point> seeds() const override {
@@ -40,8 +41,10 @@ class AttentionLoops final : public LoopSpace {
                                      {"apart", apart},
                                      {"score_rows", best.scores.rows},
                                      {"score_columns", best.scores.columns},
+                                     {"score_unroll", best.scores.unroll},
                                      {"value_rows", best.values.rows},
-                                     {"value_columns", best.values.columns}});
+                                     {"value_columns", best.values.columns},
+                                     {"value_unroll", best.values.unroll}});
         if (plausible(point)) seeds.push_back(point);
       }
     }
