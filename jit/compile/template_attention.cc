@@ -135,7 +135,9 @@ int64_t rows_code(int64_t length, int64_t lanes) {
 
 bool has_attention_template(const Computation& c, const Layouts& layouts) {
   const std::optional<Attention> attention = attention_of(c);
-  if (!attention || !layout_of(c, stage_of(c, attention->values).outputs[0], layouts).is_plain()) return false;
+  if (!attention) return false;
+  const int output = stage_of(c, attention->values).outputs[0];
+  if (!pads_rows_only(layout_of(c, output, layouts), c.tensors[static_cast<size_t>(output)].shape.size())) return false;
   if (attention_extents(c).batch == 1 && attention_extents(c).rows == 1) return false;
   return std::all_of(c.tensors.begin(), c.tensors.end(), [&](const TensorDecl& tensor) {
     return tensor.role != Role::intermediate || layouts.count(tensor.name) == 0;

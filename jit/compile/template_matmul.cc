@@ -58,15 +58,11 @@ MatmulOperand matmul_operand(const Computation& c, const Stage& stage) {
   return operand;
 }
 
-namespace {
-
 bool pads_rows_only(const Layout& layout, size_t rank) {
   return std::all_of(layout.steps.begin(), layout.steps.end(), [&](const LayoutStep& step) {
     return step.kind == LayoutKind::pad && step.dim + 1 == static_cast<int>(rank) && step.lo == 0;
   });
 }
-
-}  // namespace
 
 Layout padded_rows(const std::vector<Extent>& shape, int64_t padding) {
   Layout layout;

@@ -199,6 +199,8 @@ bool is_row_major_matmul(const Computation& c, const Layouts& layouts);
 /// Elements by which the rows of the first operand should be padded so that those of one register tile don't fall into
 /// the same few sets of the first-level cache; 0 where they don't, or where the operand is not rows of k.
 int64_t matmul_row_padding(const Computation& c, const Target& target);
+/// Plain, or with padding behind the ends of the rows.
+bool pads_rows_only(const Layout& layout, size_t rank);
 /// `shape`'s rows (last dimension) with so many elements of undefined padding behind them.
 Layout padded_rows(const std::vector<Extent>& shape, int64_t padding);
 
@@ -236,7 +238,8 @@ StrassenParameters default_strassen(const Computation& c, const Target& target);
 void layout_strassen(const Computation& c, const StrassenParameters& parameters, Layouts& layouts);
 Schedule schedule_strassen(const Computation& c, const StrassenParameters& parameters);
 
-/// Whether schedule_attention applies: an attention (attention_of) with a row-major output, of more than one row.
+/// Whether schedule_attention applies: an attention (attention_of) of more than one row, its output row-major (rows may
+/// be padded at their ends).
 bool has_attention_template(const Computation& c, const Layouts& layouts);
 /// Scores are [batch, rows, length], sums over `depth`; the output has so many columns.
 struct AttentionExtents {

@@ -1,6 +1,9 @@
 #include "jit/expr/attention.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "jit/expr/algorithms.h"
 
@@ -32,6 +35,14 @@ std::optional<Anchor> product_of(const Computation& c, int number) {
   product.data = data->id;
   product.weights = weights->id;
   return product;
+}
+
+bool reads_a_stage(const Computation& c, const Expr& e) {
+  bool found = false;
+  visit(e, [&](const Expr& node) {
+    found |= node.is(ExprKind::access) && c.tensors[static_cast<size_t>(node->id)].role == Role::intermediate;
+  });
+  return found;
 }
 
 /// Every access in the stage's bodies to what other stages make.
@@ -86,6 +97,61 @@ bool hoist_factors(Computation& c) {
     }
   }
   return false;
+}
+
+namespace {
+
+std::string unused_name(const Computation& c, std::string name) {
+  std::set<std::string> taken;
+  for (const TensorDecl& tensor : c.tensors) taken.insert(tensor.name);
+  for (const Stage& stage : c.stages) {
+    taken.insert(stage.name);
+    for (const Axis& axis : stage.axes) taken.insert(axis.name);
+    for (const Axis& axis : stage.reduce) taken.insert(axis.name);
+  }
+  while (taken.count(name)) name += "_";
+  return name;
+}
+
+/// The stage that stores `value`, an expression over axes of `reader`, for all points of its rows and its reduction.
+Stage map_of_rows(Computation& c, const Stage& reader, const Expr& value) {
+  Stage map;
+  map.name = unused_name(c, reader.name + "rows");
+  Substitution renamed;
+  TensorDecl tensor{unused_name(c, map.name + "_"), value->type, {}, Role::intermediate};
+  std::vector<Axis> axes(reader.axes.begin(), reader.axes.end() - 1);
+  axes.push_back(reader.reduce[0]);
+  for (const Axis& axis : axes) {
+    map.axes.push_back({unused_name(c, axis.name + "r"), axis.extent});
+    renamed[axis.name] = variable(map.axes.back().name);
+    tensor.shape.push_back(axis.extent);
+  }
+  map.store = variables(map.axes);
+  map.results = {substitute(value, renamed)};
+  map.outputs = {c.add_tensor(std::move(tensor))};
+  return map;
+}
+
+}  // namespace
+
+bool outline_factor(Computation& c) {
+  if (c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0) return false;
+  Stage product = c.stages[static_cast<size_t>(c.anchor.stage)];
+  if (!is_sum(product) || product.axes.empty()) return false;
+  const Factors factors = factors_of(product);
+  if (!factors.first || uses_variable(factors.first, product.axes.back().name)) return false;
+  if (factors.first.is(ExprKind::access) || !reads_a_stage(c, factors.first)) return false;
+  Stage map = map_of_rows(c, product, factors.first);
+  Exprs point = variables({product.axes.begin(), product.axes.end() - 1});
+  point.push_back(variable(product.reduce[0].name));
+  const Expr element = access(map.outputs[0], factors.first->type, point);
+  product.state[0].update = fma(element, factors.second, state(0, product.state[0].type));
+  c.anchor.data = map.outputs[0];
+  const auto at = c.stages.begin() + c.anchor.stage;
+  *at = std::move(product);
+  c.stages.insert(at, std::move(map));
+  ++c.anchor.stage;
+  return true;
 }
 
 std::optional<Attention> attention_of(const Computation& c) {

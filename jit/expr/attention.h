@@ -13,6 +13,10 @@ namespace altrt::jit {
 /// leaves `c` alone where there is none.
 bool hoist_factors(Computation& c);
 
+/// Where a matrix product's first factor is computed from what other stages make, and not just read, a stage of its own
+/// computes it, once for all columns. Returns false and leaves `c` alone where it is not.
+bool outline_factor(Computation& c);
+
 /// softmax(Q K) V and its like: scores, what is done with each row of them, and the product of these rows.
 struct Attention {
   Anchor scores, values;  // `values` is the Computation's last stage

@@ -171,6 +171,7 @@ Composed compose(const Graph& graph, const std::vector<int>& nodes) {
   }
   jit::scale_weights(c);
   jit::hoist_factors(c);
+  jit::outline_factor(c);
   while (merge_one(c)) {
   }
   c = jit::prune(c);

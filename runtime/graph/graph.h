@@ -80,6 +80,9 @@ Graph remove_no_ops(Graph graph);
 /// BatchNormalization (inference) after Conv, ConvTranspose, Gemm or MatMul with constant weights goes into the
 /// weights; elsewhere it becomes Mul and Add.
 Graph fold_batch_norm(Graph graph);
+/// A Split becomes one node a part, each of which wants only that output, with the moves (reshapes, transpositions)
+/// before it that only the Split reads: readers can then read through what they need.
+Graph part_splits(Graph graph);
 /// Nodes and values that no output needs vanish.
 Graph prune(Graph graph);
 /// All of the above in order.

@@ -143,6 +143,17 @@ class Grouper {
     return {};
   }
 
+  // The one output that somebody wants; -1 where there are several.
+  int only_output(int node) const {
+    int found = -1;
+    for (const int v : graph_.nodes[node].outputs) {
+      if (v < 0) continue;
+      if (found >= 0) return -1;
+      found = v;
+    }
+    return found;
+  }
+
   int leaving_value(const std::vector<int>& nodes, const std::set<int>& inside) const {
     for (const int node : nodes) {
       for (const int v : graph_.nodes[node].outputs) {
@@ -275,7 +286,7 @@ class Grouper {
       for (const int v : graph_.nodes[n].inputs) {
         const int p = v < 0 ? -1 : producer_[v];
         if (p < 0 || group_[p] >= 0 || !traits_[p].single_map || traits_[p].host || !only_reader_is(v, id)) continue;
-        if (graph_.nodes[p].outputs.size() != 1 || !accept(n, v, p)) continue;
+        if (only_output(p) < 0 || !accept(n, v, p)) continue;
         assign(p, id);
         open.push_back(p);
       }
@@ -312,7 +323,8 @@ class Grouper {
     const int id = static_cast<int>(members_.size());
     assign(node, id);
     absorb_maps(node, id, [&](int n, int v, int p) {
-      const bool repeats = elements(v) < elements(graph_.nodes[n].outputs[0]);
+      const int made = only_output(n);
+      const bool repeats = made < 0 || elements(v) < elements(made);
       return !(repeats && traits_[p].expensive);
     });
   }

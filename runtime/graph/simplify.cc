@@ -63,6 +63,7 @@ Graph simplify(Graph graph, const std::map<std::string, Shape>& input_shapes,
   graph = remove_no_ops(std::move(graph));
   graph = prune(std::move(graph));
   graph = fold_batch_norm(std::move(graph));
+  graph = part_splits(std::move(graph));
   graph = prune(std::move(graph));
   verify(graph);
   return graph;

@@ -59,6 +59,25 @@ TEST(Groups, ProductsWithConstantsStayApart) {
   EXPECT_EQ(ops_of(attention({.constant_factors = true}), {}), "MatMul+Add Softmax MatMul Transpose+Reshape MatMul");
 }
 
+// Queries and values are read where one product has made them with the keys.
+TEST(Groups, AttentionReadsPartsOfOneProduct) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {1, 6, 8});
+  const auto all = b.op("MatMul", {"x", b.constant("w", random_tensor({8, 24}, 1))});
+  const auto shape = b.constant("shape", tensor_of<int64_t>({5}, {1, 6, 3, 2, 4}));
+  const auto heads = b.op("Transpose", {b.op("Reshape", {all, shape})}, {{"perm", Integers{2, 0, 3, 1, 4}}});
+  const auto parts = b.op_n("Split", {heads}, 3, {{"axis", 0}});
+  std::vector<std::string> qkv;
+  const auto axes = b.constant("axes", tensor_of<int64_t>({1}, {0}));
+  for (const std::string& part : parts) qkv.push_back(b.op("Squeeze", {part, axes}));
+  const auto keys = b.op("Transpose", {qkv[1]}, {{"perm", Integers{0, 1, 3, 2}}});
+  const auto rows = b.op("Softmax", {b.op("MatMul", {qkv[0], keys})}, {{"axis", -1}});
+  b.output(b.op("MatMul", {rows, qkv[2]}));
+  EXPECT_EQ(ops_of(simplified(b.build()), {}),
+            "MatMul Reshape+Transpose+Split+Squeeze+Transpose "
+            "Reshape+Transpose+Split+Reshape+Transpose+Split+Squeeze+Squeeze+MatMul+Softmax+MatMul");
+}
+
 TEST(Groups, OnlyTargetsWithASchedulePutAttentionTogether) {
   EXPECT_TRUE(grouping_for(jit::host_target()).attention);
   EXPECT_FALSE(grouping_for(jit::named_target("sm_90")).attention);

@@ -56,6 +56,51 @@ TEST(InferAndFold, ConstantNodesAndGeneratedValues) {
             "  output n\n");
 }
 
+// Each part with the moves before it, for readers to read through.
+TEST(PartSplits, EveryPartIsANodeWithItsMoves) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {4, 6});
+  const auto shape = b.constant("shape", tensor_of<int64_t>({3}, {4, 2, 3}));
+  const auto moved = b.op("Transpose", {b.op("Reshape", {"x", shape}, {}, "r")}, {{"perm", Integers{1, 0, 2}}}, "t");
+  const auto parts = b.op_n("Split", {moved}, 2, {{"axis", 0}});
+  b.output(b.op("Relu", {parts[0]}, {}, "a"));
+  b.output(b.op("Neg", {parts[1]}, {}, "b"));
+  EXPECT_EQ(body(simplified(b.build())),
+            "  input x: f32[4, 6]\n"
+            "  constant shape: i64[3] = {4, 2, 3}\n"
+            "  r.0 = Reshape(x, shape) -> f32[4, 2, 3]\n"
+            "  t.0 = Transpose(r.0) {perm=[1, 0, 2]} -> f32[2, 4, 3]\n"
+            "  Split_0, - = Split(t.0) {axis=0} -> f32[1, 4, 3], ?\n"
+            "  r.1 = Reshape(x, shape) -> f32[4, 2, 3]\n"
+            "  t.1 = Transpose(r.1) {perm=[1, 0, 2]} -> f32[2, 4, 3]\n"
+            "  -, Split_1 = Split(t.1) {axis=0} -> ?, f32[1, 4, 3]\n"
+            "  a = Relu(Split_0) -> f32[1, 4, 3]\n"
+            "  b = Neg(Split_1) -> f32[1, 4, 3]\n"
+            "  output a\n"
+            "  output b\n");
+}
+
+TEST(PartSplits, MovesThatOthersReadStayOne) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {4, 6});
+  const auto moved = b.op("Transpose", {"x"}, {{"perm", Integers{1, 0}}}, "t");
+  const auto parts = b.op_n("Split", {moved}, 2, {{"axis", 0}});
+  b.output(b.op("Relu", {parts[0]}, {}, "a"));
+  b.output(b.op("Neg", {parts[1]}, {}, "b"));
+  b.output(b.op("Abs", {moved}, {}, "c"));
+  EXPECT_EQ(body(simplified(b.build())),
+            "  input x: f32[4, 6]\n"
+            "  t = Transpose(x) {perm=[1, 0]} -> f32[6, 4]\n"
+            "  Split_0, - = Split(t) {axis=0} -> f32[3, 4], ?\n"
+            "  -, Split_1 = Split(t) {axis=0} -> ?, f32[3, 4]\n"
+            "  a = Relu(Split_0) -> f32[3, 4]\n"
+            "  b = Neg(Split_1) -> f32[3, 4]\n"
+            "  c = Abs(t) -> f32[6, 4]\n"
+            "  output a\n"
+            "  output b\n"
+            "  output c\n");
+}
+
 Model generator(const std::string& type, const Integers& operand) {
   GraphBuilder b("bomb");
   b.input("x", DataType::f32, {1});

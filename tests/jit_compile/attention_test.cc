@@ -17,6 +17,7 @@ using property::Random;
 struct AttentionCase {
   int64_t batch = 1, heads = 2, rows = 6, length = 7, depth = 4, columns = 5;
   bool mask = true, joined = false, constant_values = false;
+  bool guarded = false;  // zeros in place of NaN behind the softmax, as exporters write it
 };
 
 /// softmax(q k / 2 + mask) v; `joined`: the heads side by side behind it.
@@ -31,7 +32,13 @@ Computation attention(const AttentionCase& a) {
     b.input("mask", DataType::f32, {a.batch, 1, 1, a.length});
     x = b.op("Add", {x, "mask"});
   }
-  std::string y = b.op("MatMul", {b.op("Softmax", {x}, {{"axis", -1}}), "v"});
+  std::string rows = b.op("Softmax", {x}, {{"axis", -1}});
+  if (a.guarded) {
+    Tensor zero(DataType::f32, Shape{});
+    zero.as<float>()[0] = 0;
+    rows = b.op("Where", {b.op("IsNaN", {rows}), b.constant("zero", zero), rows});
+  }
+  std::string y = b.op("MatMul", {rows, "v"});
   if (a.joined) {
     y = b.op("Transpose", {y}, {{"perm", Ints{0, 2, 1, 3}}});
     Tensor shape(DataType::i64, {3});
@@ -71,6 +78,13 @@ TEST(Attention, TheSumIsScaledOnce) {
   EXPECT_TRUE(factors.first.is(ExprKind::access) && factors.second.is(ExprKind::access)) << to_string(c);
 }
 
+TEST(Attention, WhatIsDoneWithTheRowsIsAStage) {
+  const Computation c = attention({.guarded = true});
+  const std::optional<Attention> found = attention_of(c);
+  ASSERT_TRUE(found) << to_string(c);
+  EXPECT_EQ(found->rows.size(), 4u) << to_string(c);
+}
+
 // Constant factors come packed, and in algorithms of their own.
 TEST(Attention, ConstantFactorsAreNone) { EXPECT_FALSE(attention_of(attention({.constant_values = true}))); }
 
@@ -103,6 +117,7 @@ Computation random_attention(Random& random) {
   a.columns = random.in(1, 40);
   a.mask = random.chance(50);
   a.joined = random.chance(50);
+  a.guarded = random.chance(30);
   return attention(a);
 }
 
@@ -133,7 +148,11 @@ TEST(Attention, GivesTheEvaluatorsBits) {
       p.values = random_product(random);
     }
     ++run;
-    const property::Case made = lowered_case("attention", c, {}, schedule_attention(c, p, target), seed);
+    const TensorDecl& output = c.tensors[static_cast<size_t>(c.stages.back().outputs[0])];
+    Layouts layouts;
+    if (random.chance(30)) layouts[output.name] = padded_rows(output.shape, random.in(1, 9));
+    ASSERT_TRUE(has_attention_template(c, layouts));
+    const property::Case made = lowered_case("attention", c, layouts, schedule_attention(c, p, target), seed);
     EXPECT_EQ(property::check(made, property::run_interpreter), "") << "seed " << seed << "\n"
                                                                     << property::to_string(made);
     const std::string difference = run_machine_code(made, target);
