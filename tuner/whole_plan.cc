@@ -12,7 +12,8 @@
 namespace altrt::tuner {
 namespace {
 
-constexpr size_t kLeastRuns = 3, kMostRuns = 40;  // the first one is for warming up
+constexpr size_t kLeastRuns = 3, kEnoughRuns = 40;  // the first one is for warming up
+constexpr double kEnoughSeconds = 0.1;              // short plans outlast a moment in which the machine does other work
 
 double low(std::vector<double> samples) {
   if (samples.empty()) return 0;
@@ -98,7 +99,12 @@ double PlanRunner::ms() const {
 
 void alternate(const std::vector<PlanRunner*>& plans, double seconds, const Stop& stop) {
   const base::Stopwatch watch;
-  for (size_t runs = 0; runs < kMostRuns && (runs < kLeastRuns || watch.seconds() < seconds); ++runs) {
+  const auto goes_on = [&](size_t runs) {
+    if (runs < kLeastRuns) return true;
+    const double passed = watch.seconds();
+    return passed < seconds && (runs < kEnoughRuns || passed < kEnoughSeconds);
+  };
+  for (size_t runs = 0; goes_on(runs); ++runs) {
     if (runs > 0 && stop()) break;
     for (PlanRunner* plan : plans) plan->run();
   }

@@ -44,7 +44,8 @@ class PlanRunner {
   std::vector<std::vector<double>> samples_;  // per group
 };
 
-/// Runs the plans alternately, three times each and then until `seconds` are over or `stop`.
+/// Runs the plans alternately, three times each and then until `seconds` are over, or forty runs and a tenth of a
+/// second, or `stop`.
 void alternate(const std::vector<PlanRunner*>& plans, double seconds, const Stop& stop);
 
 }  // namespace altrt::tuner

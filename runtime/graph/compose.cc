@@ -98,16 +98,13 @@ bool inlinable(const Computation& c, const Stage& stage) {
   const std::vector<int> readers = c.readers(tensor);
   if (!is_expensive(stage)) return true;
   if (readers.size() != 1) return false;
+  // Each of its points is read once.
   const Stage& reader = c.stages[readers[0]];
-  if (!reader.reduce.empty()) {
-    // A reduction over the stage's own points reads each of them once.
-    int64_t points = 1, reads = 1;
-    for (const jit::Axis& axis : stage.axes) points *= axis.extent.bound;
-    for (const jit::Axis& axis : reader.axes) reads *= axis.extent.bound;
-    for (const jit::Axis& axis : reader.reduce) reads *= axis.extent.bound;
-    return reads <= points;
-  }
-  return true;
+  int64_t points = 1, reads = 1;
+  for (const jit::Axis& axis : stage.axes) points *= axis.extent.bound;
+  for (const jit::Axis& axis : reader.axes) reads *= axis.extent.bound;
+  for (const jit::Axis& axis : reader.reduce) reads *= axis.extent.bound;
+  return reads <= points;
 }
 
 // Whether every access is at the point of the axes, but for broadcast dimensions.

@@ -7,6 +7,7 @@
 #include <altrt/error.h>
 
 #include "jit/compile/stage_loops.h"
+#include "jit/compile/templates.h"
 #include "jit/expr/algorithms.h"
 #include "jit/expr/attention.h"
 #include "runtime/graph/compose.h"
@@ -173,7 +174,15 @@ class Grouper {
     if (traits_[node].host) return;
     add_prologue(node, id);
     if (graph_.nodes[node].outputs.size() != 1) return;
-    int value = graph_.nodes[node].outputs[0];
+    add_epilogue(id, graph_.nodes[node].outputs[0]);
+    if (traits_[node].pattern == ops::Pattern::anchor) return;
+    const std::vector<int> rest = rest_of_rows(id);
+    for (const int n : rest) assign(n, id);
+    if (!rest.empty()) add_epilogue(id, leaving_value(rest, {members_[id].begin(), members_[id].end()}));
+  }
+
+  // What follows `value` point by point.
+  void add_epilogue(int id, int value) {
     while (value >= 0 && members_[id].size() < kMaxNodes) {
       const std::set<int> inside(members_[id].begin(), members_[id].end());
       const std::vector<int> more = closure(value, inside);
@@ -182,6 +191,61 @@ class Grouper {
       const std::set<int> now(members_[id].begin(), members_[id].end());
       value = leaving_value(more, now);
     }
+  }
+
+  // Whether a node behind a reduction of rows may share its group: maps, and further reductions.
+  bool continues_rows(int node, const std::set<int>& inside) const {
+    const NodeTraits& t = traits_[node];
+    if (group_[node] >= 0 || t.host || only_output(node) < 0) return false;
+    const bool map = t.single_map && t.pattern == ops::Pattern::elementwise;
+    const bool rows = t.pattern == ops::Pattern::reduction || t.pattern == ops::Pattern::normalize;
+    return (map || rows) && independent(node, inside);
+  }
+
+  // The nodes behind a group that reduces rows which make a normalisation with it, written out as it may be: as many as
+  // there are, so that one value leaves the group and all stages share their rows.
+  std::vector<int> rest_of_rows(int id) const {
+    std::set<int> grown(members_[id].begin(), members_[id].end());
+    std::vector<int> added;
+    std::vector<size_t> ends;  // counts of added nodes after which a single value leaves
+    while (grown.size() < kMaxNodes) {
+      std::set<int> leaving, next;
+      for (const int n : grown) {
+        for (const int v : graph_.nodes[n].outputs) {
+          if (v < 0) continue;
+          for (const int reader : readers_[v]) {
+            if (grown.count(reader)) continue;
+            leaving.insert(v);
+            if (continues_rows(reader, grown)) next.insert(reader);
+          }
+          if (is_output_[v]) leaving.insert(v);
+        }
+      }
+      if (leaving.size() == 1 && !added.empty()) ends.push_back(added.size());
+      if (next.empty()) break;
+      for (const int n : next) {
+        grown.insert(n);
+        added.push_back(n);
+      }
+    }
+    for (; !ends.empty(); ends.pop_back()) {
+      added.resize(ends.back());
+      if (shares_rows(id, added)) return added;
+    }
+    return {};
+  }
+
+  // Whether group and nodes are computed row by row, with rows enough for all threads.
+  bool shares_rows(int id, const std::vector<int>& more) const {
+    constexpr int64_t kEnoughRows = 16;
+    std::vector<int> nodes = members_[id];
+    nodes.insert(nodes.end(), more.begin(), more.end());
+    std::sort(nodes.begin(), nodes.end());
+    const jit::Computation c = compose(graph_, nodes).computation;
+    if (c.with_role(jit::Role::output).size() != 1) return false;
+    int64_t rows = 1;
+    for (size_t axis = jit::row_axes(c, {}); axis-- > 0;) rows *= c.stages.back().axes[axis].extent.bound;
+    return rows >= kEnoughRows;
   }
 
   bool only_reader_is(int value, int id) const {
@@ -423,39 +487,6 @@ std::vector<Group> form_groups(const Graph& graph, const Grouping& grouping) {
     groups.push_back(std::move(group));
   }
   return groups;
-}
-
-std::string to_string(const std::vector<Group>& groups, const Graph& graph) {
-  std::string text;
-  for (const Group& group : groups) {
-    text += "group " + group.name + " (" + group.ops + ")" + (group.host ? " on the host" : "") + "\n";
-    for (size_t t = 0; t < group.tensor_values.size(); ++t) {
-      if (group.tensor_values[t] < 0) continue;
-      text += "  " + group.computation.tensors[t].name + " = " + graph.values[group.tensor_values[t]].name + "\n";
-    }
-    if (!group.host) text += jit::to_string(group.computation);
-  }
-  return text;
-}
-
-void verify(const std::vector<Group>& groups, const Graph& graph) {
-  std::vector<int> position(graph.nodes.size(), -1);
-  for (size_t g = 0; g < groups.size(); ++g) {
-    for (const int n : groups[g].nodes) {
-      if (position[n] >= 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in two groups");
-      position[n] = static_cast<int>(g);
-    }
-    if (!groups[g].host) jit::verify(groups[g].computation, ErrorCode::internal);
-  }
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (position[n] < 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in no group");
-    for (const int v : graph.nodes[n].inputs) {
-      const int p = v < 0 ? -1 : graph.producer(v);
-      if (p >= 0 && position[p] > position[n]) {
-        throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": its group runs before its operand's");
-      }
-    }
-  }
 }
 
 }  // namespace altrt::graph

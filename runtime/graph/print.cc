@@ -2,6 +2,7 @@
 #include <string>
 
 #include "runtime/graph/graph.h"
+#include "runtime/graph/groups.h"
 
 namespace altrt::graph {
 
@@ -132,6 +133,19 @@ std::string to_string(const Graph& graph) {
   }
   for (const Node& node : graph.nodes) text += node_text(graph, node);
   for (const int output : graph.outputs) text += "  output " + graph.values[output].name + "\n";
+  return text;
+}
+
+std::string to_string(const std::vector<Group>& groups, const Graph& graph) {
+  std::string text;
+  for (const Group& group : groups) {
+    text += "group " + group.name + " (" + group.ops + ")" + (group.host ? " on the host" : "") + "\n";
+    for (size_t t = 0; t < group.tensor_values.size(); ++t) {
+      if (group.tensor_values[t] < 0) continue;
+      text += "  " + group.computation.tensors[t].name + " = " + graph.values[group.tensor_values[t]].name + "\n";
+    }
+    if (!group.host) text += jit::to_string(group.computation);
+  }
   return text;
 }
 

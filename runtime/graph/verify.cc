@@ -10,6 +10,7 @@
 
 #include "runtime/base/text.h"
 #include "runtime/graph/graph.h"
+#include "runtime/graph/groups.h"
 #include "runtime/graph/uses.h"
 
 namespace altrt::graph {
@@ -159,6 +160,26 @@ Graph sort(Graph graph) {
   for (const int node : order) sorted.push_back(std::move(graph.nodes[node]));
   graph.nodes = std::move(sorted);
   return graph;
+}
+
+void verify(const std::vector<Group>& groups, const Graph& graph) {
+  std::vector<int> position(graph.nodes.size(), -1);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const int n : groups[g].nodes) {
+      if (position[n] >= 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in two groups");
+      position[n] = static_cast<int>(g);
+    }
+    if (!groups[g].host) jit::verify(groups[g].computation, ErrorCode::internal);
+  }
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (position[n] < 0) throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": is in no group");
+    for (const int v : graph.nodes[n].inputs) {
+      const int p = v < 0 ? -1 : graph.producer(v);
+      if (p >= 0 && position[p] > position[n]) {
+        throw Error(ErrorCode::internal, graph.where(graph.nodes[n]) + ": its group runs before its operand's");
+      }
+    }
+  }
 }
 
 }  // namespace altrt::graph

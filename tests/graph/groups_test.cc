@@ -78,6 +78,43 @@ TEST(Groups, AttentionReadsPartsOfOneProduct) {
             "Reshape+Transpose+Split+Reshape+Transpose+Split+Squeeze+Squeeze+MatMul+Softmax+MatMul");
 }
 
+/// A normalisation over the last dimension as exporters wrote it before there was an operator for it.
+Graph written_out(bool centred, int64_t rows) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {1, rows, 8});
+  const AttributeMap attributes{{"axes", Attribute(Integers{-1})}, {"keepdims", Attribute(1)}};
+  std::string d = "x";
+  if (centred) d = b.op("Sub", {"x", b.op("ReduceMean", {"x"}, attributes)});
+  const auto square = b.op("Pow", {d, b.constant("two", tensor_of<float>({}, {2}))});
+  const auto mean = b.op("ReduceMean", {square}, attributes);
+  const auto deviation = b.op("Sqrt", {b.op("Add", {mean, b.constant("epsilon", tensor_of<float>({}, {1e-5F}))})});
+  const auto y = b.op("Mul", {b.op("Div", {d, deviation}), b.constant("scale", random_tensor({8}, 1))});
+  b.output(b.op("Add", {y, b.constant("bias", random_tensor({8}, 2))}));
+  return simplified(b.build());
+}
+
+TEST(Groups, ANormalisationThatIsWrittenOutIsOne) {
+  EXPECT_EQ(ops_of(written_out(true, 20), {}), "ReduceMean+Sub+Pow+ReduceMean+Add+Sqrt+Div+Mul+Add");
+  EXPECT_EQ(ops_of(written_out(false, 20), {}), "Pow+ReduceMean+Add+Sqrt+Div+Mul+Add");
+  // The deviation of a row is computed once, not for each of its elements.
+  const Graph graph = written_out(true, 20);
+  EXPECT_EQ(form_groups(graph)[0].computation.stages.size(), 3u) << to_string(form_groups(graph), graph);
+}
+
+TEST(Groups, FewRowsKeepTheirStages) {
+  EXPECT_EQ(ops_of(written_out(false, 2), {}), "Pow+ReduceMean+Add+Sqrt Div+Mul+Add");
+}
+
+TEST(Groups, ASoftmaxThatIsWrittenOutIsOne) {
+  GraphBuilder b("net");
+  b.input("x", DataType::f32, {4, 6, 8});
+  const AttributeMap attributes{{"axes", Attribute(Integers{-1})}, {"keepdims", Attribute(1)}};
+  const auto e = b.op("Exp", {b.op("Sub", {"x", b.op("ReduceMax", {"x"}, attributes)})});
+  const auto axes = b.constant("axes", tensor_of<int64_t>({1}, {-1}));
+  b.output(b.op("Div", {e, b.op("ReduceSum", {e, axes}, {{"keepdims", 1}})}));
+  EXPECT_EQ(ops_of(simplified(b.build()), {}), "ReduceMax+Sub+Exp+ReduceSum+Div");
+}
+
 TEST(Groups, OnlyTargetsWithASchedulePutAttentionTogether) {
   EXPECT_TRUE(grouping_for(jit::host_target()).attention);
   EXPECT_FALSE(grouping_for(jit::named_target("sm_90")).attention);
