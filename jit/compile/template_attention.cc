@@ -138,7 +138,8 @@ bool has_attention_template(const Computation& c, const Layouts& layouts) {
   if (!attention) return false;
   const int output = stage_of(c, attention->values).outputs[0];
   if (!pads_rows_only(layout_of(c, output, layouts), c.tensors[static_cast<size_t>(output)].shape.size())) return false;
-  if (attention_extents(c).batch == 1 && attention_extents(c).rows == 1) return false;
+  const AttentionExtents extents = attention_extents(c);
+  if (extents.batch == 1 && extents.rows == 1) return false;
   return std::all_of(c.tensors.begin(), c.tensors.end(), [&](const TensorDecl& tensor) {
     return tensor.role != Role::intermediate || layouts.count(tensor.name) == 0;
   });

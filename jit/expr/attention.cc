@@ -37,23 +37,27 @@ std::optional<Anchor> product_of(const Computation& c, int number) {
   return product;
 }
 
-bool reads_a_stage(const Computation& c, const Expr& e) {
-  bool found = false;
-  visit(e, [&](const Expr& node) {
-    found |= node.is(ExprKind::access) && c.tensors[static_cast<size_t>(node->id)].role == Role::intermediate;
-  });
-  return found;
-}
-
-/// Every access in the stage's bodies to what other stages make.
-std::vector<Expr> reads_of_stages(const Computation& c, const Stage& stage) {
+/// Every access in the expressions to what other stages make.
+std::vector<Expr> reads_of_stages(const Computation& c, const Exprs& bodies) {
   std::vector<Expr> found;
   const auto collect = [&](const Expr& e) {
     if (e.is(ExprKind::access) && c.tensors[static_cast<size_t>(e->id)].role == Role::intermediate) found.push_back(e);
   };
-  for (const StateValue& value : stage.state) visit(value.update, collect);
-  for (const Expr& result : stage.results) visit(result, collect);
+  for (const Expr& body : bodies) visit(body, collect);
   return found;
+}
+
+std::vector<Expr> reads_of_stages(const Computation& c, const Stage& stage) {
+  Exprs bodies = stage.results;
+  for (const StateValue& value : stage.state) bodies.push_back(value.update);
+  return reads_of_stages(c, bodies);
+}
+
+/// Whether a matrix product's sum is what the Computation is built round.
+bool has_product(const Computation& c) {
+  if (c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0) return false;
+  const Stage& stage = c.stages[static_cast<size_t>(c.anchor.stage)];
+  return is_sum(stage) && !stage.axes.empty() && factors_of(stage).first;
 }
 
 bool reads_own_row(const Stage& stage, const Expr& read, size_t row_axes) {
@@ -75,11 +79,9 @@ bool reads_own_row(const Stage& stage, const Expr& read, size_t row_axes) {
 }  // namespace
 
 bool hoist_factors(Computation& c) {
-  if (c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0) return false;
+  if (!has_product(c)) return false;
   Stage& stage = c.stages[static_cast<size_t>(c.anchor.stage)];
-  if (!is_sum(stage) || stage.axes.empty()) return false;
   const Factors factors = factors_of(stage);
-  if (!factors.first) return false;
   Exprs both{factors.first, factors.second};
   for (Expr& factor : both) {
     if (!factor.is(ExprKind::mul)) continue;
@@ -135,12 +137,11 @@ Stage map_of_rows(Computation& c, const Stage& reader, const Expr& value) {
 }  // namespace
 
 bool outline_factor(Computation& c) {
-  if (c.anchor.kind != AnchorKind::matmul || c.anchor.stage < 0) return false;
+  if (!has_product(c)) return false;
   Stage product = c.stages[static_cast<size_t>(c.anchor.stage)];
-  if (!is_sum(product) || product.axes.empty()) return false;
   const Factors factors = factors_of(product);
-  if (!factors.first || uses_variable(factors.first, product.axes.back().name)) return false;
-  if (factors.first.is(ExprKind::access) || !reads_a_stage(c, factors.first)) return false;
+  if (uses_variable(factors.first, product.axes.back().name) || factors.first.is(ExprKind::access)) return false;
+  if (reads_of_stages(c, Exprs{factors.first}).empty()) return false;
   Stage map = map_of_rows(c, product, factors.first);
   Exprs point = variables({product.axes.begin(), product.axes.end() - 1});
   point.push_back(variable(product.reduce[0].name));
@@ -178,7 +179,7 @@ std::optional<Attention> attention_of(const Computation& c) {
     const bool own = std::all_of(reads.begin(), reads.end(),
                                  [&](const Expr& read) { return reads_own_row(stage, read, attention.row_axes); });
     if (!own || (i != attention.scores.stage && reads.empty())) return std::nullopt;
-    if (i == last || stage.outputs.empty()) continue;
+    if (i == last) continue;
     for (const int output : stage.outputs) {
       if (c.tensors[static_cast<size_t>(output)].role != Role::intermediate || c.writers(output).size() != 1)
         return std::nullopt;

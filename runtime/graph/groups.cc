@@ -301,8 +301,7 @@ class Grouper {
       std::sort(nodes.begin(), nodes.end());
       if (nodes.size() > kMaxNodes || !is_attention(nodes)) continue;
       add_moves(nodes);
-      for (const int id : {scores, rows}) members_[id].clear();
-      members_[values].clear();
+      for (const int id : {scores, rows, values}) members_[id].clear();
       for (const int n : nodes) assign(n, values);
       return;
     }
